@@ -1,0 +1,64 @@
+/*
+ * Dispatch: takes the bytes of one Request envelope and answers with the bytes
+ * of one Reply, exactly once, from any thread. Knows no sockets and no SQL.
+ *
+ *   submit (transport's thread): decode envelope -> route -> decode and check
+ *   payload -> answer at once, or queue for a reader or for the writer
+ */
+#ifndef TBK_DISPATCH_DISPATCH_H
+#define TBK_DISPATCH_DISPATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "services/service.h"
+
+struct tbk_dispatch;
+
+/* The way back to the caller; embedded by the transport in what it keeps for one
+ * request. Every submitted request gets exactly one call of send or discard, on
+ * any thread, possibly before tbk_dispatch_submit returns; the request's bytes
+ * and the responder belong to the transport again from then on. */
+struct tbk_responder {
+    /* A buffer of exactly length bytes for the Reply; NULL when memory is
+     * exhausted. Called again, it replaces the buffer. */
+    uint8_t *(*reserve)(struct tbk_responder *responder, size_t length);
+    /* Sends the reserved buffer. Must not block. */
+    void (*send)(struct tbk_responder *responder);
+    /* There is no answer to send. */
+    void (*discard)(struct tbk_responder *responder);
+};
+
+struct tbk_dispatch_config {
+    const struct tbk_service_context *context; /* schema, storage, settings; outlives dispatch */
+    unsigned reader_threads;                   /* 1..64 */
+    unsigned queue_max;                        /* requests waiting, for readers and for the writer each */
+    size_t request_bytes_max;                  /* larger requests answer RESOURCE_EXHAUSTED */
+    size_t arena_bytes_max;                    /* memory of one request */
+    int64_t timeout_default_ms;                /* for requests without timeout_ms */
+    int64_t timeout_max_ms;                    /* larger timeouts are taken as this */
+    int64_t request_retention_s;               /* how long answers to request ids are kept */
+    /* The outcome of a commit is unknown; the process must end so that recovery
+     * decides. Called once, from the writer's thread. */
+    void (*on_fatal)(void *argument, const struct tbk_error *error);
+    void *on_fatal_argument;
+};
+
+/* Starts the threads. */
+enum tbk_status tbk_dispatch_create(const struct tbk_dispatch_config *config, struct tbk_dispatch **ret_dispatch,
+                                    struct tbk_error *error) TBK_MUST_CHECK;
+
+/* Handles one request. Never blocks on disk or on a peer. data stays valid until
+ * the responder is called. Any thread. */
+void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *responder, const uint8_t *data,
+                         size_t length);
+
+/* From now on submitted requests answer UNAVAILABLE; returns when everything
+ * that was queued is answered. */
+void tbk_dispatch_drain(struct tbk_dispatch *dispatch);
+
+/* After drain. Stops the threads and frees everything. Accepts NULL. */
+void tbk_dispatch_destroy(struct tbk_dispatch *dispatch);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * Services: what each RPC does, between dispatch (threads, envelopes) and
+ * storage (rows). A method is one line in methods.c and one or two functions.
+ *
+ *   check  looks at the request alone; runs on the transport's thread, must not
+ *          touch storage; reports every violation.
+ *   run    does the work. INLINE methods run where check ran, without a session;
+ *          READ methods on a reader thread; WRITE methods on the writer thread,
+ *          inside its transaction.
+ *
+ * A handler returns a status and never replies itself; on failure its effects
+ * are undone by the caller.
+ */
+#ifndef TBK_SERVICES_SERVICE_H
+#define TBK_SERVICES_SERVICE_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "schema/schema.h"
+#include "storage/storage.h"
+
+enum { TBK_BATCH_ITEMS_MAX = 1000 };
+
+/* What all calls share; immutable while serving. */
+struct tbk_service_context {
+    const struct tbk_schema *schema;
+    const struct tbk_storage_ops *ops;
+    struct tbk_storage *storage;
+    uint64_t secret; /* of page tokens */
+    const char *transport_version;
+    double breakeven_band_percent;
+    int64_t started_at_us;           /* wall clock */
+    int64_t started_at_monotonic_us; /* for uptime */
+};
+
+/* One call in progress. */
+struct tbk_call {
+    const struct tbk_service_context *context;
+    struct tbk_arena *arena;
+    struct tbk_session *session; /* NULL for INLINE methods */
+    int64_t now_us;              /* wall clock when the request was received */
+    const char *client;          /* identity of the caller */
+    struct tbk_error *error;
+};
+
+struct tbk_method;
+
+typedef enum tbk_status tbk_check(struct tbk_call *call, const struct tbk_method *method, ProtobufCMessage *request);
+typedef enum tbk_status tbk_run(struct tbk_call *call, const struct tbk_method *method, ProtobufCMessage *request,
+                                ProtobufCMessage **ret_response);
+
+enum tbk_method_kind { TBK_METHOD_INLINE, TBK_METHOD_READ, TBK_METHOD_WRITE };
+
+struct tbk_method {
+    char name[96]; /* "/tradebook.v1.SignalService/CreateSignal" */
+    const ProtobufCMessageDescriptor *request;
+    const ProtobufCMessageDescriptor *response;
+    enum tbk_method_kind kind;
+    bool single_statement;           /* WRITE: a failed run leaves no partial effect by itself */
+    const struct tbk_table *table;   /* of resource methods */
+    tbk_check *check;                /* NULL: nothing to check */
+    tbk_run *run;                    /* NULL: declared, not implemented */
+};
+
+struct tbk_methods;
+
+/* All methods of all services that the protocol files declare. */
+enum tbk_status tbk_methods_create(const struct tbk_schema *schema, struct tbk_methods **ret_methods,
+                                   struct tbk_error *error) TBK_MUST_CHECK;
+void tbk_methods_destroy(struct tbk_methods *methods);
+
+/* NULL when there is none of that name. */
+const struct tbk_method *tbk_methods_find(const struct tbk_methods *methods, const char *name, size_t name_length);
+/* Whether any service has this full name, for health checks. */
+bool tbk_service_known(const char *name);
+
+#endif

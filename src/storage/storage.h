@@ -1,0 +1,135 @@
+/*
+ * The storage interface. A backend is a constant struct of functions; all of
+ * them are required. Backends are peers: the contract suite in
+ * tests/storage runs unchanged against each.
+ *
+ * Threads: a storage is shared; a session belongs to one thread at a time. One
+ * write session exists at most. Messages and values are read during the call and
+ * not kept; results are allocated in the given arena.
+ *
+ * Statuses that any function may return: UNAVAILABLE (locked by another program,
+ * or an I/O error), RESOURCE_EXHAUSTED (disk full, memory, arena), DATA_LOSS
+ * (the database is damaged).
+ */
+#ifndef TBK_STORAGE_STORAGE_H
+#define TBK_STORAGE_STORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "query/query.h"
+#include "schema/schema.h"
+
+struct tbk_storage;
+struct tbk_session;
+
+struct tbk_storage_config {
+    const char *location; /* path of the database */
+    const struct tbk_schema *schema;
+    int64_t busy_timeout_ms; /* how long to wait for another program's lock */
+};
+
+struct tbk_storage_info {
+    const char *backend;         /* "sqlite" */
+    const char *library_version; /* "3.40.1" */
+    const char *location;        /* absolute path */
+    int32_t schema_version;
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    uint64_t secret; /* random, made when the database was created or adopted */
+};
+
+enum tbk_session_kind { TBK_SESSION_READ, TBK_SESSION_WRITE };
+
+/* What is remembered of an executed request. */
+struct tbk_request_record {
+    const char *client; /* identity of the caller, "" when unknown */
+    uint8_t id[16];
+    uint64_t fingerprint; /* of method and payload */
+    int64_t created_us;
+    const uint8_t *response; /* serialised response message */
+    size_t response_bytes;
+};
+
+struct tbk_storage_ops {
+    const char *name;
+
+    /* Creates, adopts or migrates the database and takes it for this process.
+     * FAILED_PRECONDITION: not ours, newer, read-only, or served already. */
+    enum tbk_status (*open)(const struct tbk_storage_config *config, struct tbk_storage **ret_storage,
+                            struct tbk_error *error);
+    /* After all sessions are closed. */
+    void (*close)(struct tbk_storage *storage);
+    enum tbk_status (*info)(struct tbk_storage *storage, struct tbk_storage_info *ret_info,
+                            struct tbk_error *error);
+
+    enum tbk_status (*session_open)(struct tbk_storage *storage, enum tbk_session_kind kind,
+                                    struct tbk_session **ret_session, struct tbk_error *error);
+    void (*session_close)(struct tbk_session *session);
+
+    /* A write session's transaction: begin, work, commit. Reads see a snapshot
+     * from begin on, or each its own without a transaction. */
+    enum tbk_status (*begin)(struct tbk_session *session, struct tbk_error *error);
+    /* OK: everything since begin is on disk. ABORTED: nothing of it is. Other
+     * statuses likewise mean nothing of it is, except UNKNOWN: undecided, the
+     * process must restart. */
+    enum tbk_status (*commit)(struct tbk_session *session, struct tbk_error *error);
+    void (*rollback)(struct tbk_session *session);
+    /* Whether the transaction is still open; a backend may lose it, for instance
+     * on a full disk, and nothing of it is then stored. */
+    bool (*in_transaction)(const struct tbk_session *session);
+    /* One nested unit inside the transaction, not deeper. */
+    enum tbk_status (*savepoint)(struct tbk_session *session, struct tbk_error *error);
+    enum tbk_status (*release)(struct tbk_session *session, struct tbk_error *error);
+    void (*rollback_to)(struct tbk_session *session);
+
+    /* Inserts message: every present field as given, defaults for absent ones.
+     * Sets *ret_id to the new id of tables with an integer key. A failed insert
+     * changes nothing. ALREADY_EXISTS: a unique value is taken. */
+    enum tbk_status (*insert)(struct tbk_session *session, const struct tbk_table *table,
+                              const ProtobufCMessage *message, int64_t *ret_id, struct tbk_error *error);
+    /* Reads the row whose unique column has this value. NOT_FOUND. */
+    enum tbk_status (*get)(struct tbk_session *session, const struct tbk_table *table,
+                           const struct tbk_column *column, struct tbk_value value, struct tbk_arena *arena,
+                           ProtobufCMessage **ret_message, struct tbk_error *error);
+    /* Writes the columns whose bits are set (bit = tbk_column.position) from
+     * message into the row with message's key; absent fields become NULL.
+     * NOT_FOUND. */
+    enum tbk_status (*update)(struct tbk_session *session, const struct tbk_table *table, uint32_t columns,
+                              const ProtobufCMessage *message, struct tbk_error *error);
+    /* Whether a row with this integer key exists: *ret_exists. */
+    enum tbk_status (*exists)(struct tbk_session *session, const struct tbk_table *table, int64_t key,
+                              bool *ret_exists, struct tbk_error *error);
+    /* Rows in the query's order, at most query->limit, fewer when the arena has
+     * taken bytes_max; *ret_more tells whether rows remain. */
+    enum tbk_status (*list)(struct tbk_session *session, const struct tbk_query *query, size_t bytes_max,
+                            struct tbk_arena *arena, ProtobufCMessage ***ret_messages, size_t *ret_count,
+                            bool *ret_more, struct tbk_error *error);
+    enum tbk_status (*count)(struct tbk_session *session, const struct tbk_table *table, int64_t *ret_rows,
+                             struct tbk_error *error);
+
+    /* Finds what was remembered under (client, id); NOT_FOUND. */
+    enum tbk_status (*request_find)(struct tbk_session *session, const char *client, const uint8_t id[16],
+                                    struct tbk_arena *arena, struct tbk_request_record *ret_record,
+                                    struct tbk_error *error);
+    enum tbk_status (*request_save)(struct tbk_session *session, const struct tbk_request_record *record,
+                                    struct tbk_error *error);
+    /* Forgets some of the requests made before before_us, at most rows_max. */
+    enum tbk_status (*request_prune)(struct tbk_session *session, int64_t before_us, unsigned rows_max,
+                                     unsigned *ret_rows, struct tbk_error *error);
+
+    /* Housekeeping between transactions of the write session, such as moving the
+     * write-ahead log into the database. Never fails a request. */
+    void (*maintain)(struct tbk_session *session);
+};
+
+/* The backend for a location such as "tradebook.db", "sqlite:///tradebook.db";
+ * *ret_location is the part it opens. NULL and INVALID_ARGUMENT when no backend
+ * of this build serves it. */
+const struct tbk_storage_ops *tbk_storage_backend(const char *url, const char **ret_location,
+                                                  struct tbk_error *error);
+
+#endif
