@@ -18,7 +18,9 @@
  *
  * Retries: every call carries a request id, the same for all its attempts, so
  * that a write happens once however often it is sent. A call is sent again
- * after a lost connection and after UNAVAILABLE, until its timeout ends.
+ * after a lost connection, after UNAVAILABLE, and when half of its timeout (but
+ * at least a second) passed without an answer; if nothing else arrived on the
+ * connection during a second either, over a new connection.
  * DEADLINE_EXCEEDED and UNAVAILABLE on a write leave open whether it happened;
  * calling again with the same request_id is safe and tells.
  */
@@ -76,7 +78,7 @@ struct tradebook_violation {
 struct tradebook_error {
     enum tradebook_code code;
     char message[TRADEBOOK_ERROR_MESSAGE_BYTES_MAX];
-    size_t violation_count;
+    size_t violation_count; /* entries of violations; the server may have found more */
     struct tradebook_violation violations[TRADEBOOK_VIOLATIONS_MAX];
 };
 
@@ -87,6 +89,7 @@ struct tradebook_client_options {
     int64_t retry_ms_max;    /* longest pause; default 500 */
     size_t reply_bytes_max;  /* a larger reply closes the connection; default 16 MiB */
     unsigned in_flight_max;  /* calls of this client at the same time; further ones wait; default 1,024 */
+    unsigned queue_max;      /* calls that wait; further ones are refused; default 65,536 */
 };
 
 /* Settings of one call; zero means the client's. */
@@ -101,13 +104,16 @@ struct tradebook_client;
 
 /* Prepares a client for the server at address: tcp://HOST:PORT, ipc:///PATH or
  * ws://HOST:PORT/PATH. Connects in the background; a server that is not there
- * yet is not an error here but makes calls wait until their timeout. options
- * may be NULL. INVALID_ARGUMENT: the address is malformed. */
+ * yet is not an error here but makes calls wait for it, and fail with UNAVAILABLE
+ * when their timeout ends. options may be NULL. INVALID_ARGUMENT: the address is
+ * malformed or an option out of range. */
 enum tradebook_code tradebook_client_open(const char *address, const struct tradebook_client_options *options,
                                           struct tradebook_client **ret_client, struct tradebook_error *error);
 
-/* Ends calls that are still running with CANCELLED, waits for their callbacks,
- * and frees the client. Not from a callback. Accepts NULL. */
+/* Ends calls that are still running with CANCELLED, those of other threads too,
+ * waits for their callbacks, and frees the client. Not from a callback; no call
+ * may be started once this was called, except from callbacks, where it fails
+ * with CANCELLED. Accepts NULL. */
 void tradebook_client_close(struct tradebook_client *client);
 
 /* Calls a method, "/package.Service/Method", and waits for the answer. On OK
@@ -118,13 +124,15 @@ enum tradebook_code tradebook_call(struct tradebook_client *client, const char *
                                    ProtobufCMessage **ret_reply, struct tradebook_error *error);
 
 /* Receives the outcome of a call: reply is set when code is OK and is freed
- * after the callback returns; otherwise error is. Runs on a thread of the client
- * and must not block or close the client; it may start further calls. */
+ * after the callback returns; otherwise error is. Runs on a thread of the client,
+ * or on the one that closes it, and must not block or close the client; it may
+ * start further calls with tradebook_call_async. */
 typedef void tradebook_callback(void *argument, enum tradebook_code code, const ProtobufCMessage *reply,
                                 const struct tradebook_error *error);
 
 /* Starts a call and returns; callback is called exactly once if and only if OK is
- * returned. The request is serialised before this returns. */
+ * returned, possibly before this returns. The request is serialised here and may
+ * be freed afterwards. RESOURCE_EXHAUSTED: too many calls wait already. */
 enum tradebook_code tradebook_call_async(struct tradebook_client *client, const char *method,
                                          const ProtobufCMessage *request,
                                          const struct tradebook_call_options *options,

@@ -30,7 +30,7 @@ struct tbk_error {
     struct tbk_violation violations[TBK_VIOLATIONS_MAX];
 };
 
-/* Makes error empty (status OK). Costs two stores, not a memset. */
+/* Makes error empty (status OK). Costs three stores, not a memset. */
 void tbk_error_init(struct tbk_error *error);
 
 /* Sets status and sentence, cuts it to fit, keeps the violations, and returns

@@ -17,7 +17,6 @@ enum {
     TBK_ORDER_FIELDS_MAX = 4,
     TBK_PAGE_SIZE_DEFAULT = 50,
     TBK_PAGE_SIZE_MAX = 1000,
-    TBK_PAGE_TOKEN_BYTES_MAX = 2048,
 };
 
 enum tbk_filter_kind { TBK_FILTER_COMPARE, TBK_FILTER_AND, TBK_FILTER_OR, TBK_FILTER_NOT };
@@ -58,7 +57,8 @@ struct tbk_query {
 enum tbk_status tbk_filter_parse(const struct tbk_table *table, const char *text, struct tbk_arena *arena,
                                  const struct tbk_filter **ret_filter, struct tbk_error *error) TBK_MUST_CHECK;
 
-/* Parses AIP-132 order_by and appends the key. Violations are of field "order_by". */
+/* Parses AIP-132 order_by into query->order and appends the key, in the direction
+ * of the field before it. Violations are of field "order_by". */
 enum tbk_status tbk_order_parse(const struct tbk_table *table, const char *text, struct tbk_query *query,
                                 struct tbk_error *error) TBK_MUST_CHECK;
 

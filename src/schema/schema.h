@@ -20,6 +20,8 @@ enum {
     TBK_TABLE_COLUMNS_MAX = 32,
     TBK_TABLE_INDEXES_MAX = 8,
     TBK_INDEX_COLUMNS_MAX = 4,
+    TBK_ENUM_VALUES_MAX = 8,
+    TBK_ENUM_TEXT_BYTES_MAX = 16,
 };
 
 enum tbk_column_kind {
@@ -30,6 +32,8 @@ enum tbk_column_kind {
     TBK_COLUMN_TIMESTAMP,
     TBK_COLUMN_ENUM,
 };
+
+struct tbk_table;
 
 /* One column and the message field it stores. Names are the same. */
 struct tbk_column {
@@ -45,7 +49,10 @@ struct tbk_column {
     Tradebook__V1__Rule rule;
     uint32_t chars_max;       /* 0: no limit of its own */
     uint32_t writable_values; /* bit n: enum number n may be written by a client */
-    const char *references;   /* table name or NULL */
+    const struct tbk_table *references; /* the table whose id this is, or NULL */
+    bool default_is_now;                /* the time of the write */
+    struct tbk_value default_value;     /* NULL type: no default of this kind */
+    char enum_texts[TBK_ENUM_VALUES_MAX][TBK_ENUM_TEXT_BYTES_MAX]; /* on-disk text by number */
 };
 
 /* An index over several columns, or with a name of its own. */
@@ -63,6 +70,7 @@ struct tbk_table {
     struct tbk_column columns[TBK_TABLE_COLUMNS_MAX];
     unsigned column_count;
     const struct tbk_column *key;
+    const struct tbk_column *updated_at; /* NULL: the table has none */
     struct tbk_index indexes[TBK_TABLE_INDEXES_MAX];
     unsigned index_count;
 };
@@ -92,14 +100,21 @@ void tbk_schema_destroy(struct tbk_schema *schema);
 /* NULL when there is none of that name. */
 const struct tbk_column *tbk_table_column(const struct tbk_table *table, const char *name, size_t name_length);
 
-/* Whether the method "/package.Service/Method" declares that it has no side
- * effects (idempotency_level = NO_SIDE_EFFECTS). */
-bool tbk_schema_method_is_read(const struct tbk_schema *schema, const char *service, const char *method);
+/* Whether the service declares that this method has no side effects
+ * (idempotency_level = NO_SIDE_EFFECTS). */
+bool tbk_schema_method_is_read(const struct tbk_schema *schema, const ProtobufCServiceDescriptor *service,
+                               const char *method);
+
+/* The value of a field of one of the stored kinds; NULL type when absent. Text
+ * points into message; an invalid timestamp reads as absent. */
+struct tbk_value tbk_field_get(const ProtobufCFieldDescriptor *field, enum tbk_column_kind kind,
+                               const ProtobufCMessage *message);
+/* The stored kind of a field's type; false when it has none. */
+bool tbk_field_kind(const ProtobufCFieldDescriptor *field, enum tbk_column_kind *ret_kind);
 
 /* Whether the field of this column is present in message. */
 bool tbk_column_present(const struct tbk_column *column, const ProtobufCMessage *message);
-/* The field's value; NULL type when absent. Text points into message. A
- * timestamp field must be valid (tbk_validate_* has passed). */
+/* tbk_field_get of the column's field. */
 struct tbk_value tbk_column_get(const struct tbk_column *column, const ProtobufCMessage *message);
 /* Sets the field; NULL type clears it. Text is copied into the arena. False
  * when the arena is exhausted. */
@@ -108,6 +123,13 @@ bool tbk_column_set(const struct tbk_column *column, ProtobufCMessage *message, 
 /* Copies a field from one message to another of the same type; what it points
  * to is shared. */
 void tbk_column_share(const struct tbk_column *column, ProtobufCMessage *to, const ProtobufCMessage *from);
+
+/* Fills column->enum_texts from the field's type; part of tbk_schema_create. */
+void tbk_column_read_enum_texts(struct tbk_column *column);
+/* Gives every absent field that has a default that default; now_us is the time of
+ * the write. False when the arena is exhausted. */
+bool tbk_message_apply_defaults(const struct tbk_table *table, ProtobufCMessage *message, int64_t now_us,
+                                struct tbk_arena *arena) TBK_MUST_CHECK;
 
 /* On-disk text of an enumeration value: "long" for DIRECTION_LONG; NULL for 0 and
  * unknown numbers. */

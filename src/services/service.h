@@ -42,6 +42,7 @@ struct tbk_call {
     struct tbk_session *session; /* NULL for INLINE methods */
     int64_t now_us;              /* wall clock when the request was received */
     const char *client;          /* identity of the caller */
+    void *prepared;              /* what check leaves for run; in the arena */
     struct tbk_error *error;
 };
 
@@ -72,7 +73,7 @@ enum tbk_status tbk_methods_create(const struct tbk_schema *schema, struct tbk_m
 void tbk_methods_destroy(struct tbk_methods *methods);
 
 /* NULL when there is none of that name. */
-const struct tbk_method *tbk_methods_find(const struct tbk_methods *methods, const char *name, size_t name_length);
+const struct tbk_method *tbk_methods_find(const struct tbk_methods *methods, const char *name);
 /* Whether any service has this full name, for health checks. */
 bool tbk_service_known(const char *name);
 

@@ -36,6 +36,7 @@ struct tbk_storage_info {
     const char *backend;         /* "sqlite" */
     const char *library_version; /* "3.40.1" */
     const char *location;        /* absolute path */
+    const char *changes;         /* what opening changed in the database, for people; "" for nothing */
     int32_t schema_version;
     int64_t database_bytes;
     int64_t wal_bytes;
@@ -63,8 +64,8 @@ struct tbk_storage_ops {
                             struct tbk_error *error);
     /* After all sessions are closed. */
     void (*close)(struct tbk_storage *storage);
-    enum tbk_status (*info)(struct tbk_storage *storage, struct tbk_storage_info *ret_info,
-                            struct tbk_error *error);
+    /* Any thread. */
+    void (*info)(struct tbk_storage *storage, struct tbk_storage_info *ret_info);
 
     enum tbk_status (*session_open)(struct tbk_storage *storage, enum tbk_session_kind kind,
                                     struct tbk_session **ret_session, struct tbk_error *error);
@@ -73,9 +74,8 @@ struct tbk_storage_ops {
     /* A write session's transaction: begin, work, commit. Reads see a snapshot
      * from begin on, or each its own without a transaction. */
     enum tbk_status (*begin)(struct tbk_session *session, struct tbk_error *error);
-    /* OK: everything since begin is on disk. ABORTED: nothing of it is. Other
-     * statuses likewise mean nothing of it is, except UNKNOWN: undecided, the
-     * process must restart. */
+    /* OK: everything since begin is on disk. UNKNOWN: undecided, the process must
+     * end and recovery decides. Otherwise nothing of it is stored. */
     enum tbk_status (*commit)(struct tbk_session *session, struct tbk_error *error);
     void (*rollback)(struct tbk_session *session);
     /* Whether the transaction is still open; a backend may lose it, for instance
@@ -86,9 +86,9 @@ struct tbk_storage_ops {
     enum tbk_status (*release)(struct tbk_session *session, struct tbk_error *error);
     void (*rollback_to)(struct tbk_session *session);
 
-    /* Inserts message: every present field as given, defaults for absent ones.
-     * Sets *ret_id to the new id of tables with an integer key. A failed insert
-     * changes nothing. ALREADY_EXISTS: a unique value is taken. */
+    /* Inserts message; absent fields become NULL, an absent integer key is
+     * assigned. Sets *ret_id to the key of tables with an integer key. A failed
+     * insert changes nothing. ALREADY_EXISTS: a unique value is taken. */
     enum tbk_status (*insert)(struct tbk_session *session, const struct tbk_table *table,
                               const ProtobufCMessage *message, int64_t *ret_id, struct tbk_error *error);
     /* Reads the row whose unique column has this value. NOT_FOUND. */
@@ -111,7 +111,8 @@ struct tbk_storage_ops {
     enum tbk_status (*count)(struct tbk_session *session, const struct tbk_table *table, int64_t *ret_rows,
                              struct tbk_error *error);
 
-    /* Finds what was remembered under (client, id); NOT_FOUND. */
+    /* Finds what was remembered under (client, id). NOT_FOUND, without a
+     * sentence, is the usual answer. */
     enum tbk_status (*request_find)(struct tbk_session *session, const char *client, const uint8_t id[16],
                                     struct tbk_arena *arena, struct tbk_request_record *ret_record,
                                     struct tbk_error *error);
@@ -131,5 +132,8 @@ struct tbk_storage_ops {
  * of this build serves it. */
 const struct tbk_storage_ops *tbk_storage_backend(const char *url, const char **ret_location,
                                                   struct tbk_error *error);
+
+/* Version of the SQLite library in use, "3.40.1". */
+const char *tbk_storage_sqlite_version(void);
 
 #endif

@@ -1,0 +1,235 @@
+/*
+ * Opens and closes clients: one nng REQ socket with one dialer each.
+ */
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <nng/transport/ws/websocket.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+
+enum {
+    RECONNECT_MS_MIN = 50,
+    CLOSE_RETRY_MS = 10,
+    LANES_MAX = 65536,
+};
+
+static enum tradebook_code fill_options(struct tradebook_client_options *options, struct tradebook_error *error)
+{
+    if (options->timeout_ms < 0 || options->retry_ms_min < 0 || options->retry_ms_max < 0) {
+        return tbk_client_error_set(error, TRADEBOOK_INVALID_ARGUMENT,
+                                    "timeout_ms, retry_ms_min and retry_ms_max must not be negative");
+    }
+    if (options->in_flight_max > LANES_MAX) {
+        return tbk_client_error_set(error, TRADEBOOK_INVALID_ARGUMENT,
+                                    "in_flight_max is %u; at most %d are possible", options->in_flight_max,
+                                    (int)LANES_MAX);
+    }
+    options->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TRADEBOOK_TIMEOUT_MS_DEFAULT;
+    options->retry_ms_min = options->retry_ms_min != 0 ? options->retry_ms_min : 5;
+    options->retry_ms_max = options->retry_ms_max != 0 ? options->retry_ms_max : 500;
+    options->reply_bytes_max = options->reply_bytes_max != 0 ? options->reply_bytes_max : 16 * 1024 * 1024;
+    options->in_flight_max = options->in_flight_max != 0 ? options->in_flight_max : 1024;
+    options->queue_max = options->queue_max != 0 ? options->queue_max : 65536;
+    if (options->retry_ms_max > INT32_MAX || options->retry_ms_min > options->retry_ms_max) {
+        return tbk_client_error_set(error, TRADEBOOK_INVALID_ARGUMENT,
+                                    "retry_ms_min (%lld) must not exceed retry_ms_max (%lld)",
+                                    (long long)options->retry_ms_min, (long long)options->retry_ms_max);
+    }
+    return TRADEBOOK_OK;
+}
+
+static void note_connection(nng_pipe pipe, nng_pipe_ev event, void *argument)
+{
+    struct tradebook_client *client = argument;
+    unsigned id = (unsigned)nng_pipe_id(pipe);
+    if (event == NNG_PIPE_EV_ADD_POST) {
+        atomic_store(&client->waiting_since, 0);
+        atomic_store(&client->connection, id);
+    } else {
+        /* Unless the next connection is there already. */
+        atomic_compare_exchange_strong(&client->connection, &id, 0);
+    }
+}
+
+static int set_dialer_options(nng_dialer dialer, const struct tradebook_client *client)
+{
+    const struct tradebook_client_options *options = &client->options;
+    nng_duration longest =
+        (nng_duration)(options->retry_ms_max > RECONNECT_MS_MIN ? options->retry_ms_max : RECONNECT_MS_MIN);
+    int result = nng_dialer_set_size(dialer, NNG_OPT_RECVMAXSZ, options->reply_bytes_max);
+    if (result == 0 && strncmp(client->address, "ws", 2) == 0) {
+        result = nng_dialer_set_size(dialer, NNG_OPT_WS_RECVMAXFRAME, options->reply_bytes_max);
+    }
+    if (result == 0) {
+        result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RECONNECT_MS_MIN);
+    }
+    return result != 0 ? result : nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, longest);
+}
+
+/* Opens the socket and starts to dial. */
+static int connect_socket(struct tradebook_client *client)
+{
+    nng_dialer dialer = NNG_DIALER_INITIALIZER;
+    int result = nng_req0_open(&client->socket);
+    if (result == 0) {
+        result = nng_socket_set_ms(client->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+    }
+    if (result == 0) {
+        result = nng_pipe_notify(client->socket, NNG_PIPE_EV_ADD_POST, note_connection, client);
+    }
+    if (result == 0) {
+        result = nng_pipe_notify(client->socket, NNG_PIPE_EV_REM_POST, note_connection, client);
+    }
+    if (result == 0) {
+        result = nng_dialer_create(&dialer, client->socket, client->address);
+    }
+    if (result == 0) {
+        result = set_dialer_options(dialer, client);
+    }
+    return result != 0 ? result : nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
+}
+
+struct tbk_client_lane *tbk_client_lane_create(struct tradebook_client *client)
+{
+    if (client->lane_count == client->options.in_flight_max) {
+        return NULL;
+    }
+    struct tbk_client_lane *lane = calloc(1, sizeof *lane);
+    if (lane == NULL) {
+        return NULL;
+    }
+    lane->client = client;
+    if (nng_ctx_open(&lane->context, client->socket) != 0) {
+        free(lane);
+        return NULL;
+    }
+    if (nng_aio_alloc(&lane->aio, tbk_client_attempt_progress, lane) != 0 ||
+        nng_aio_alloc(&lane->try_aio, NULL, NULL) != 0) {
+        nng_aio_free(lane->aio);
+        nng_ctx_close(lane->context);
+        free(lane);
+        return NULL;
+    }
+    nng_aio_set_timeout(lane->try_aio, NNG_DURATION_ZERO);
+    client->lanes[client->lane_count++] = lane;
+    return lane;
+}
+
+static void free_client(struct tradebook_client *client)
+{
+    nng_aio_free(client->queue_timer);
+    for (size_t i = 0; i < client->lane_count; i++) {
+        nng_aio_free(client->lanes[i]->aio);
+        nng_aio_free(client->lanes[i]->try_aio);
+        nng_ctx_close(client->lanes[i]->context);
+        free(client->lanes[i]);
+    }
+    nng_close(client->socket);
+    while (client->free_calls != NULL) {
+        struct tbk_client_call *call = client->free_calls;
+        client->free_calls = call->next;
+        tbk_client_call_free(call);
+    }
+    pthread_cond_destroy(&client->idle);
+    pthread_mutex_destroy(&client->mutex);
+    free(client->lanes);
+    free(client->address);
+    free(client);
+}
+
+static void init_locks(struct tradebook_client *client)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&client->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&client->mutex, NULL);
+}
+
+enum tradebook_code tradebook_client_open(const char *address, const struct tradebook_client_options *options,
+                                          struct tradebook_client **ret_client, struct tradebook_error *error)
+{
+    struct tradebook_client_options filled = {0};
+    if (options != NULL) {
+        filled = *options;
+    }
+    enum tradebook_code code = fill_options(&filled, error);
+    if (code != TRADEBOOK_OK) {
+        return code;
+    }
+    struct tradebook_client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        return tbk_client_error_set(error, TRADEBOOK_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    client->options = filled;
+    client->queue_tail = &client->queue_head;
+    client->address = strdup(address);
+    client->lanes = calloc(filled.in_flight_max, sizeof(struct tbk_client_lane *));
+    init_locks(client);
+    if (client->address == NULL || client->lanes == NULL ||
+        nng_aio_alloc(&client->queue_timer, tbk_client_queue_tick, client) != 0) {
+        free_client(client);
+        return tbk_client_error_set(error, TRADEBOOK_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    int result = connect_socket(client);
+    if (result != 0) {
+        free_client(client);
+        bool bad_address = result == NNG_EADDRINVAL || result == NNG_ENOTSUP || result == NNG_EINVAL;
+        return tbk_client_error_set(error, bad_address ? TRADEBOOK_INVALID_ARGUMENT : TRADEBOOK_RESOURCE_EXHAUSTED,
+                                    "cannot connect to \"%s\": %s; write the address as tcp://HOST:PORT, "
+                                    "ipc:///PATH or ws://HOST:PORT/PATH",
+                                    address, nng_strerror(result));
+    }
+    *ret_client = client;
+    return TRADEBOOK_OK;
+}
+
+static struct timespec soon(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_nsec += CLOSE_RETRY_MS * 1000000L;
+    if (time.tv_nsec >= 1000000000L) {
+        time.tv_nsec -= 1000000000L;
+        time.tv_sec++;
+    }
+    return time;
+}
+
+/* Cancels what runs until nothing is left. A lane that is between two operations
+ * is missed by one round and caught by the next. */
+static void end_calls(struct tradebook_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    while (client->pending > 0) {
+        size_t lane_count = client->lane_count;
+        pthread_mutex_unlock(&client->mutex);
+        tbk_client_queue_end(client, true);
+        for (size_t i = 0; i < lane_count; i++) {
+            nng_aio_cancel(client->lanes[i]->aio);
+        }
+        struct timespec until = soon();
+        pthread_mutex_lock(&client->mutex);
+        if (client->pending > 0) {
+            pthread_cond_timedwait(&client->idle, &client->mutex, &until);
+        }
+    }
+    pthread_mutex_unlock(&client->mutex);
+}
+
+void tradebook_client_close(struct tradebook_client *client)
+{
+    if (client == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&client->mutex);
+    atomic_store(&client->closing, true);
+    pthread_mutex_unlock(&client->mutex);
+    end_calls(client);
+    nng_aio_stop(client->queue_timer);
+    free_client(client);
+}

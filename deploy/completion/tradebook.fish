@@ -1,0 +1,27 @@
+# fish completion of tradebook. Commands, options and methods are asked of the
+# program itself, which answers without a server.
+
+function __tradebook_commands
+    tradebook --help 2>/dev/null | string replace -rf '^  ([a-z]+) +(.*)' '$1\t$2'
+end
+
+function __tradebook_options
+    set -l words (commandline -opc)
+    tradebook $words[2] --help 2>/dev/null | string replace -rf '^ +(?:-[A-Za-z?], )?(--[a-z-]+).*' '$1'
+end
+
+# Whether the word being typed is the first after this command.
+function __tradebook_first_of
+    set -l words (commandline -opc)
+    test (count $words) -eq 2; and test $words[2] = $argv[1]
+end
+
+complete -c tradebook -n __fish_use_subcommand -f -a '(__tradebook_commands)'
+complete -c tradebook -n __fish_use_subcommand -l help -d 'Print the commands'
+complete -c tradebook -n __fish_use_subcommand -l version -d 'Print the version'
+complete -c tradebook -n 'not __fish_use_subcommand' -a '(__tradebook_options)'
+complete -c tradebook -n '__tradebook_first_of call' -f -a "(tradebook call 2>/dev/null | string replace -r '.*\.' '')"
+complete -c tradebook -n '__tradebook_first_of list' -f -a 'signals results theories patterns risk models'
+complete -c tradebook -n '__fish_seen_subcommand_from list' -l format -x -a 'table json csv'
+complete -c tradebook -n '__tradebook_first_of completion' -f -a 'bash zsh fish'
+complete -c tradebook -n '__tradebook_first_of help' -f -a '(__tradebook_commands)'

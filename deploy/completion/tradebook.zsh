@@ -1,0 +1,47 @@
+#compdef tradebook
+# zsh completion of tradebook. Commands, options and methods are asked of the
+# program itself, which answers without a server.
+
+_tradebook_commands() {
+    local -a commands
+    commands=(${(f)"$($program --help 2>/dev/null | sed -n 's/^  \([a-z]\{1,\}\) \{1,\}\(.*\)/\1:\2/p')"})
+    _describe command commands
+}
+
+_tradebook_options() {
+    local -a options
+    options=(${(f)"$($program $1 --help 2>/dev/null |
+        sed -n 's/^ \{1,\}\(-[A-Za-z?], \)\{0,1\}\(--[a-z-]\{1,\}\).*/\2/p')"})
+    compadd -a options
+}
+
+_tradebook() {
+    local program=$words[1] command=$words[2]
+    local -a methods
+    if (( CURRENT == 2 )); then
+        _tradebook_commands
+        compadd -- --help --version
+    elif [[ $command == list && $words[CURRENT-1] == --format ]]; then
+        compadd table json csv
+    elif [[ $words[CURRENT] == -* ]]; then
+        _tradebook_options $command
+    elif [[ $command == call && CURRENT -eq 3 ]]; then
+        methods=(${(f)"$($program call 2>/dev/null | sed 's/.*\.//')"})
+        compadd -a methods
+    elif [[ $command == list && CURRENT -eq 3 ]]; then
+        compadd signals results theories patterns risk models
+    elif [[ $command == completion ]]; then
+        compadd bash zsh fish
+    elif [[ $command == help ]]; then
+        _tradebook_commands
+    else
+        _files
+    fi
+}
+
+# In a folder of fpath this file is the function; sourced, it has to register.
+if [[ $funcstack[1] == _tradebook ]]; then
+    _tradebook "$@"
+else
+    compdef _tradebook tradebook
+fi

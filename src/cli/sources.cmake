@@ -1,0 +1,23 @@
+file(GLOB cli_sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} cli/*.c)
+list(REMOVE_ITEM cli_sources cli/main.c)
+tbk_layer(cli
+  SOURCES ${cli_sources}
+  LINK tbk_transport tbk_json tradebook_static PkgConfig::INIH)
+
+# The completion scripts are part of the program, see cli/completion.c.
+set(completion_dir ${PROJECT_SOURCE_DIR}/deploy/completion)
+set_source_files_properties(cli/completion.c PROPERTIES
+  COMPILE_DEFINITIONS TBK_COMPLETION_DIR="${completion_dir}"
+  OBJECT_DEPENDS "${completion_dir}/tradebook.bash;${completion_dir}/tradebook.zsh;${completion_dir}/tradebook.fish")
+
+add_executable(tradebook cli/main.c)
+target_link_libraries(tradebook PRIVATE tbk_cli tbk_warnings)
+set_target_properties(tradebook PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+
+install(TARGETS tradebook RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/deploy/man/tradebook.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${completion_dir}/tradebook.bash RENAME tradebook
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${completion_dir}/tradebook.zsh RENAME _tradebook
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${completion_dir}/tradebook.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

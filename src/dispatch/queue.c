@@ -1,0 +1,75 @@
+#include "dispatch/queue.h"
+
+#include <stddef.h>
+
+#include "dispatch/job.h"
+
+void tbk_queue_init(struct tbk_queue *queue, unsigned length_max)
+{
+    *queue = (struct tbk_queue){.length_max = length_max};
+    pthread_mutex_init(&queue->mutex, NULL);
+    pthread_cond_init(&queue->not_empty, NULL);
+}
+
+void tbk_queue_fini(struct tbk_queue *queue)
+{
+    pthread_cond_destroy(&queue->not_empty);
+    pthread_mutex_destroy(&queue->mutex);
+}
+
+bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job)
+{
+    pthread_mutex_lock(&queue->mutex);
+    const bool accepted = !queue->closed && queue->length < queue->length_max;
+    bool wake = false;
+    if (accepted) {
+        job->next = NULL;
+        if (queue->last != NULL) {
+            queue->last->next = job;
+        } else {
+            queue->first = job;
+        }
+        queue->last = job;
+        queue->length++;
+        wake = queue->waiting > 0;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    if (wake) { /* a system call saved while all poppers are busy */
+        pthread_cond_signal(&queue->not_empty);
+    }
+    return accepted;
+}
+
+struct tbk_job *tbk_queue_pop(struct tbk_queue *queue, unsigned count_max)
+{
+    pthread_mutex_lock(&queue->mutex);
+    while (queue->first == NULL && !queue->closed) {
+        queue->waiting++;
+        pthread_cond_wait(&queue->not_empty, &queue->mutex);
+        queue->waiting--;
+    }
+    struct tbk_job *first = queue->first;
+    struct tbk_job *last = first;
+    for (unsigned taken = 1; last != NULL && taken < count_max && last->next != NULL; taken++) {
+        last = last->next;
+        queue->length--;
+    }
+    if (last != NULL) {
+        queue->length--;
+        queue->first = last->next;
+        last->next = NULL;
+        if (queue->first == NULL) {
+            queue->last = NULL;
+        }
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return first;
+}
+
+void tbk_queue_close(struct tbk_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->closed = true;
+    pthread_cond_broadcast(&queue->not_empty);
+    pthread_mutex_unlock(&queue->mutex);
+}

@@ -1,0 +1,11 @@
+tbk_layer(dispatch
+  SOURCES
+    dispatch/dispatch.c
+    dispatch/envelope.c
+    dispatch/job.c
+    dispatch/queue.c
+    dispatch/readers.c
+    dispatch/reply.c
+    dispatch/wire.c
+    dispatch/writer.c
+  LINK tbk_services PkgConfig::XXHASH)

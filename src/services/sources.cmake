@@ -1,0 +1,11 @@
+tbk_layer(services
+  SOURCES
+    services/admin.c
+    services/health.c
+    services/methods.c
+    services/resource_list.c
+    services/resource_read.c
+    services/resource_write.c
+    services/rules.c
+    services/status_details.c
+  LINK tbk_storage)

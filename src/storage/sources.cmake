@@ -1,0 +1,11 @@
+tbk_layer(storage
+  SOURCES
+    storage/backends.c
+    storage/sqlite/backend.c
+    storage/sqlite/database.c
+    storage/sqlite/list.c
+    storage/sqlite/migrate.c
+    storage/sqlite/requests.c
+    storage/sqlite/rows.c
+    storage/sqlite/tables.c
+  LINK tbk_query PkgConfig::SQLITE)

@@ -1,0 +1,348 @@
+/* Opening and closing the database, sessions and transactions. */
+#include "storage/sqlite/backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/sqlite/sqlite.h"
+
+/* The write-ahead log is moved into the database after this many pages; past the
+ * second number the writer waits a moment for readers, so that the log starts
+ * over and its file stops growing. */
+enum { CHECKPOINT_PAGES = 1000, RESTART_PAGES = 16384, RESTART_WAIT_MS = 100 };
+
+static const char wal_suffix[] = "-wal";
+static const char lock_suffix[] = ".lock";
+
+/* Absolute path without symbolic links; the file itself need not exist. */
+static enum tbk_status resolve_path(const char *location, char out[PATH_MAX], struct tbk_error *error)
+{
+    if (realpath(location, out) != NULL) {
+        return TBK_OK;
+    }
+    char folder[PATH_MAX];
+    const char *slash = strrchr(location, '/');
+    const char *name = slash != NULL ? slash + 1 : location;
+    const size_t folder_length = slash == location ? 1 : (size_t)(name - location);
+    if (errno != ENOENT || folder_length >= sizeof folder || *name == '\0') {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' cannot be used: %s.", location,
+                             strerror(errno));
+    }
+    memcpy(folder, slash != NULL ? location : ".", slash != NULL ? folder_length : 1);
+    folder[slash != NULL ? folder_length : 1] = '\0';
+    char resolved[PATH_MAX];
+    if (realpath(folder, resolved) == NULL) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The folder of the database, '%s', cannot be used: %s. Create it first.", folder,
+                             strerror(errno));
+    }
+    const char *separator = strcmp(resolved, "/") == 0 ? "" : "/";
+    if (snprintf(out, PATH_MAX, "%s%s%s", resolved, separator, name) >= PATH_MAX - 16) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' is too long.", location);
+    }
+    return TBK_OK;
+}
+
+/* Holds a lock on PATH.lock for as long as the database is served. It is not the
+ * database file itself, because closing any descriptor of that would drop
+ * SQLite's own locks. */
+static enum tbk_status take_for_this_process(struct tbk_storage *storage, struct tbk_error *error)
+{
+    char path[PATH_MAX + sizeof lock_suffix];
+    snprintf(path, sizeof path, "%s%s", storage->path, lock_suffix);
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The lock file '%s' cannot be created: %s. The folder of the database must be writable.",
+                             path, strerror(errno));
+    }
+    char owner[32] = "";
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        const ssize_t length = pread(fd, owner, sizeof owner - 1, 0);
+        owner[length > 0 ? strcspn(owner, "\n") : 0] = '\0';
+        close(fd);
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The database '%s' is served already by process %s. Stop that server, or give another path "
+                             "with --db.",
+                             storage->path, owner);
+    }
+    const int length = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, owner, (size_t)length, 0) != length) {
+        owner[0] = '\0'; /* the lock is held; only its note for people is missing */
+    }
+    storage->lock_fd = fd;
+    return TBK_OK;
+}
+
+/* A refused file gets no lock file beside it. */
+static void forget_lock_file(const struct tbk_storage *storage)
+{
+    char path[PATH_MAX + sizeof lock_suffix];
+    snprintf(path, sizeof path, "%s%s", storage->path, lock_suffix);
+    unlink(path);
+}
+
+/* Runs the migration, then switches to write-ahead logging; a refused file stays
+ * as it was. */
+static enum tbk_status prepare_database(struct tbk_storage *storage, struct tbk_error *error)
+{
+    sqlite3 *db = NULL;
+    enum tbk_status status = tbk_sqlite_connect(storage, TBK_SESSION_WRITE, &db, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    if (sqlite3_db_readonly(db, "main") == 1) {
+        status = tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                               "The database '%s' is read-only. Make the file and its folder writable.", storage->path);
+    }
+    if (status == TBK_OK) {
+        status = tbk_sqlite_migrate(storage, db, error);
+    }
+    if (status == TBK_OK) {
+        status = tbk_sqlite_exec(db, "PRAGMA journal_mode=WAL", "switching to write-ahead logging", error);
+    }
+    sqlite3_close(db);
+    return status;
+}
+
+static void sqlite_close(struct tbk_storage *storage)
+{
+    if (storage->lock_fd >= 0) {
+        close(storage->lock_fd);
+    }
+    free(storage);
+}
+
+static enum tbk_status sqlite_open(const struct tbk_storage_config *config, struct tbk_storage **ret_storage,
+                                   struct tbk_error *error)
+{
+    struct tbk_storage *storage = calloc(1, sizeof *storage);
+    if (storage == NULL) {
+        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while opening the database.");
+    }
+    storage->schema = config->schema;
+    storage->lock_fd = -1;
+    storage->busy_timeout_ms = config->busy_timeout_ms;
+    enum tbk_status status = resolve_path(config->location, storage->path, error);
+    if (status == TBK_OK) {
+        status = take_for_this_process(storage, error);
+    }
+    if (status == TBK_OK) {
+        status = prepare_database(storage, error);
+        if (status != TBK_OK) {
+            forget_lock_file(storage);
+        }
+    }
+    if (status != TBK_OK) {
+        sqlite_close(storage);
+        return status;
+    }
+    *ret_storage = storage;
+    return TBK_OK;
+}
+
+static int64_t file_bytes(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? (int64_t)status.st_size : 0;
+}
+
+static void sqlite_info(struct tbk_storage *storage, struct tbk_storage_info *ret_info)
+{
+    char wal[PATH_MAX + sizeof wal_suffix];
+    snprintf(wal, sizeof wal, "%s%s", storage->path, wal_suffix);
+    *ret_info = (struct tbk_storage_info){
+        .backend = "sqlite",
+        .library_version = sqlite3_libversion(),
+        .location = storage->path,
+        .changes = storage->changes,
+        .schema_version = TBK_SQLITE_SCHEMA_VERSION,
+        .database_bytes = file_bytes(storage->path),
+        .wal_bytes = file_bytes(wal),
+        .secret = storage->secret,
+    };
+}
+
+/* SQLite tells the length of the log after each commit. */
+static int on_commit(void *argument, sqlite3 *db, const char *schema, int pages)
+{
+    (void)db;
+    (void)schema;
+    struct tbk_session *session = argument;
+    session->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static void sqlite_session_close(struct tbk_session *session)
+{
+    sqlite3_finalize(session->begin);
+    sqlite3_finalize(session->commit);
+    sqlite3_finalize(session->savepoint);
+    sqlite3_finalize(session->release);
+    sqlite3_finalize(session->request_find);
+    sqlite3_finalize(session->request_save);
+    for (int t = 0; t < TBK_TABLE_COUNT; t++) {
+        sqlite3_finalize(session->tables[t].insert);
+        sqlite3_finalize(session->tables[t].exists);
+        sqlite3_finalize(session->tables[t].count);
+        for (int c = 0; c < TBK_TABLE_COLUMNS_MAX; c++) {
+            sqlite3_finalize(session->tables[t].get[c]);
+        }
+    }
+    for (int i = 0; i < TBK_SQLITE_LISTS_CACHED; i++) {
+        sqlite3_finalize(session->lists[i].statement);
+        free(session->lists[i].sql);
+    }
+    tbk_dynbuf_fini(&session->sql);
+    sqlite3_close(session->db);
+    free(session);
+}
+
+static enum tbk_status sqlite_session_open(struct tbk_storage *storage, enum tbk_session_kind kind,
+                                           struct tbk_session **ret_session, struct tbk_error *error)
+{
+    struct tbk_session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while opening the database.");
+    }
+    session->storage = storage;
+    session->kind = kind;
+    tbk_dynbuf_init(&session->sql, TBK_SQLITE_SQL_BYTES_MAX);
+    enum tbk_status status = tbk_sqlite_connect(storage, kind, &session->db, error);
+    if (status == TBK_OK) {
+        status = tbk_sqlite_prepare(session->db, kind == TBK_SESSION_WRITE ? "BEGIN IMMEDIATE" : "BEGIN",
+                                    &session->begin, error);
+    }
+    if (status == TBK_OK) {
+        status = tbk_sqlite_prepare(session->db, "COMMIT", &session->commit, error);
+    }
+    if (status != TBK_OK) {
+        sqlite_session_close(session);
+        return status;
+    }
+    if (kind == TBK_SESSION_WRITE) {
+        sqlite3_wal_hook(session->db, on_commit, session);
+    }
+    *ret_session = session;
+    return TBK_OK;
+}
+
+/* Runs a statement without parameters and results. */
+static int run(sqlite3_stmt *statement)
+{
+    sqlite3_step(statement);
+    return sqlite3_reset(statement);
+}
+
+static enum tbk_status sqlite_begin(struct tbk_session *session, struct tbk_error *error)
+{
+    const int rc = run(session->begin);
+    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "starting a transaction", error);
+}
+
+static void sqlite_rollback(struct tbk_session *session)
+{
+    if (sqlite3_get_autocommit(session->db) == 0) {
+        sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+}
+
+static enum tbk_status sqlite_commit(struct tbk_session *session, struct tbk_error *error)
+{
+    const int rc = run(session->commit);
+    if (rc == SQLITE_OK) {
+        return TBK_OK;
+    }
+    const enum tbk_status status = tbk_sqlite_failed(session->db, rc, "committing", error);
+    sqlite_rollback(session);
+    if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
+        /* The commit record may have reached the disk although the call failed. */
+        return tbk_error_set(error, TBK_UNKNOWN,
+                             "The disk failed during a commit (SQLite error %d); whether it happened is decided when "
+                             "the server starts again. Check the disk; retry with the same request id.",
+                             rc);
+    }
+    return status;
+}
+
+static bool sqlite_in_transaction(const struct tbk_session *session)
+{
+    return sqlite3_get_autocommit(session->db) == 0;
+}
+
+static enum tbk_status sqlite_savepoint(struct tbk_session *session, struct tbk_error *error)
+{
+    const enum tbk_status status = tbk_sqlite_prepare(session->db, "SAVEPOINT request", &session->savepoint, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    const int rc = run(session->savepoint);
+    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "starting a savepoint", error);
+}
+
+static enum tbk_status sqlite_release(struct tbk_session *session, struct tbk_error *error)
+{
+    const enum tbk_status status = tbk_sqlite_prepare(session->db, "RELEASE request", &session->release, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    const int rc = run(session->release);
+    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "ending a savepoint", error);
+}
+
+static void sqlite_rollback_to(struct tbk_session *session)
+{
+    if (sqlite3_get_autocommit(session->db) == 0) {
+        sqlite3_exec(session->db, "ROLLBACK TO request; RELEASE request", NULL, NULL, NULL);
+    }
+}
+
+static void sqlite_maintain(struct tbk_session *session)
+{
+    if (session->wal_pages < session->wal_pages_checkpointed) {
+        session->wal_pages_checkpointed = 0; /* the log has started over */
+    }
+    if (session->wal_pages - session->wal_pages_checkpointed < CHECKPOINT_PAGES) {
+        return;
+    }
+    const bool restart = session->wal_pages >= RESTART_PAGES;
+    if (restart) {
+        sqlite3_busy_timeout(session->db, RESTART_WAIT_MS);
+    }
+    sqlite3_wal_checkpoint_v2(session->db, "main", restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+                              NULL, NULL);
+    sqlite3_busy_timeout(session->db, (int)session->storage->busy_timeout_ms);
+    session->wal_pages_checkpointed = session->wal_pages;
+}
+
+const struct tbk_storage_ops tbk_sqlite_ops = {
+    .name = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .info = sqlite_info,
+    .session_open = sqlite_session_open,
+    .session_close = sqlite_session_close,
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .in_transaction = sqlite_in_transaction,
+    .savepoint = sqlite_savepoint,
+    .release = sqlite_release,
+    .rollback_to = sqlite_rollback_to,
+    .insert = tbk_sqlite_insert,
+    .get = tbk_sqlite_get,
+    .update = tbk_sqlite_update,
+    .exists = tbk_sqlite_exists,
+    .list = tbk_sqlite_list,
+    .count = tbk_sqlite_count,
+    .request_find = tbk_sqlite_request_find,
+    .request_save = tbk_sqlite_request_save,
+    .request_prune = tbk_sqlite_request_prune,
+    .maintain = sqlite_maintain,
+};

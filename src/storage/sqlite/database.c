@@ -1,0 +1,111 @@
+/* Connections and the meaning of SQLite's result codes. */
+#include <stdio.h>
+
+#include "storage/sqlite/sqlite.h"
+
+/* Settings, each for a reason:
+ * synchronous=FULL      a commit is on disk before it is acknowledged
+ * wal_autocheckpoint=0  only the writer checkpoints, between transactions: in
+ *                       SQLite 3.7.0 to 3.51.2 a commit during another
+ *                       connection's checkpoint can damage the file
+ * foreign_keys          the clauses of a fresh database are enforced
+ * temp_store=MEMORY     savepoints and sorts touch no file
+ * cache_size            in KiB when negative; bounds the memory of a connection */
+static const char writer_settings[] = "PRAGMA synchronous=FULL;"
+                                      "PRAGMA wal_autocheckpoint=0;"
+                                      "PRAGMA foreign_keys=ON;"
+                                      "PRAGMA temp_store=MEMORY;"
+                                      "PRAGMA cache_size=-8192;";
+static const char reader_settings[] = "PRAGMA query_only=ON;"
+                                      "PRAGMA wal_autocheckpoint=0;"
+                                      "PRAGMA temp_store=MEMORY;"
+                                      "PRAGMA cache_size=-4096;";
+
+enum tbk_status tbk_sqlite_failed(sqlite3 *db, int rc, const char *doing, struct tbk_error *error)
+{
+    switch (rc & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return tbk_error_set(error, TBK_UNAVAILABLE,
+                             "The database is locked by another program (while %s). Find it with 'fuser' on the file, "
+                             "let it finish, and try again.",
+                             doing);
+    case SQLITE_FULL:
+        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED,
+                             "The disk is full (while %s). Nothing was stored; make room and try again.", doing);
+    case SQLITE_NOMEM:
+        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while %s. Nothing was stored.", doing);
+    case SQLITE_CORRUPT:
+        return tbk_error_set(error, TBK_DATA_LOSS,
+                             "The database is damaged (%s, while %s). Stop the server, keep a copy of the file, and "
+                             "restore the last backup.",
+                             sqlite3_errmsg(db), doing);
+    case SQLITE_NOTADB:
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The file is not an SQLite database. Check the path given with --db.");
+    case SQLITE_READONLY:
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The database cannot be written (%s). Check the permissions of the file and its folder.",
+                             sqlite3_errmsg(db));
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return tbk_error_set(error, TBK_UNAVAILABLE,
+                             "The database cannot be opened (%s, while %s). Check that its folder exists and may be "
+                             "written.",
+                             sqlite3_errmsg(db), doing);
+    case SQLITE_IOERR:
+        if (rc == SQLITE_IOERR_NOMEM) {
+            return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while %s. Nothing was stored.", doing);
+        }
+        return tbk_error_set(error, TBK_UNAVAILABLE, "The disk failed (SQLite error %d, while %s). Check the disk.", rc,
+                             doing);
+    case SQLITE_TOOBIG:
+        return tbk_error_set(error, TBK_INVALID_ARGUMENT, "A value is too long to be stored.");
+    default:
+        return tbk_error_set(error, TBK_INTERNAL, "SQLite failed with error %d while %s: %s.", rc, doing,
+                             sqlite3_errmsg(db));
+    }
+}
+
+enum tbk_status tbk_sqlite_exec(sqlite3 *db, const char *sql, const char *doing, struct tbk_error *error)
+{
+    const int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(db, sqlite3_extended_errcode(db), doing, error);
+}
+
+enum tbk_status tbk_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement, struct tbk_error *error)
+{
+    if (*statement != NULL) {
+        return TBK_OK;
+    }
+    const int rc = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(db, rc, "preparing a statement", error);
+}
+
+enum tbk_status tbk_sqlite_connect(const struct tbk_storage *storage, enum tbk_session_kind kind, sqlite3 **ret_db,
+                                   struct tbk_error *error)
+{
+    /* NOMUTEX: a session belongs to one thread at a time. */
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (kind == TBK_SESSION_WRITE ? SQLITE_OPEN_CREATE : 0);
+    sqlite3 *db = NULL;
+    int rc = sqlite3_open_v2(storage->path, &db, flags, NULL);
+    enum tbk_status status = TBK_OK;
+    if (rc != SQLITE_OK) {
+        status = tbk_sqlite_failed(db, db != NULL ? sqlite3_extended_errcode(db) : rc, "opening it", error);
+    } else {
+        sqlite3_extended_result_codes(db, 1);
+        sqlite3_busy_timeout(db, (int)storage->busy_timeout_ms);
+        if (kind == TBK_SESSION_READ) {
+            sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        }
+        status = tbk_sqlite_exec(db, kind == TBK_SESSION_WRITE ? writer_settings : reader_settings, "opening it",
+                                 error);
+    }
+    if (status != TBK_OK) {
+        sqlite3_close(db);
+        return status;
+    }
+    *ret_db = db;
+    return TBK_OK;
+}

@@ -1,0 +1,139 @@
+/*
+ * From whatever the file is to what this version needs, in one transaction:
+ *
+ *   empty file            created
+ *   a bot's tables        adopted: what is missing is added
+ *   an older tradebook    its missing steps are run
+ *   a newer tradebook     refused
+ *   something else        refused
+ */
+#include <string.h>
+
+#include "storage/sqlite/sqlite.h"
+
+/* The step from version n to n + 1 is steps[n]. Never change a released step. */
+typedef enum tbk_status migration_step(struct tbk_storage *storage, sqlite3 *db, struct tbk_dynbuf *changes,
+                                       struct tbk_error *error);
+
+static enum tbk_status step_1(struct tbk_storage *storage, sqlite3 *db, struct tbk_dynbuf *changes,
+                              struct tbk_error *error)
+{
+    const enum tbk_status status =
+        tbk_sqlite_exec(db,
+                        "CREATE TABLE tb_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+                        "INSERT INTO tb_meta VALUES ('page_token_secret', random());"
+                        "CREATE TABLE tb_requests (id INTEGER PRIMARY KEY, client TEXT NOT NULL, "
+                        "request_id BLOB NOT NULL, fingerprint INTEGER NOT NULL, created_us INTEGER NOT NULL, "
+                        "response BLOB NOT NULL);"
+                        "CREATE UNIQUE INDEX tb_requests_key ON tb_requests (request_id, client);",
+                        "creating the tables of tradebook", error);
+    return status == TBK_OK ? tbk_sqlite_normalise_timestamps(storage->schema, db, changes, error) : status;
+}
+
+static migration_step *const steps[TBK_SQLITE_SCHEMA_VERSION] = {step_1};
+
+/* The first column of the first row of sql as an integer; otherwise, fallback. */
+static enum tbk_status query_integer(sqlite3 *db, const char *sql, int64_t fallback, int64_t *ret_value,
+                                     struct tbk_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    const enum tbk_status status = tbk_sqlite_prepare(db, sql, &statement, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    *ret_value = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : fallback;
+    const int rc = sqlite3_finalize(statement);
+    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(db, rc, "reading the schema", error);
+}
+
+/* Version of tradebook's schema in the file, 0 when it has none. */
+static enum tbk_status read_version(sqlite3 *db, int64_t *ret_version, struct tbk_error *error)
+{
+    int64_t has_meta;
+    enum tbk_status status = query_integer(
+        db, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name='tb_meta'", 0, &has_meta, error);
+    *ret_version = 0;
+    if (status == TBK_OK && has_meta != 0) {
+        status = query_integer(db, "SELECT value FROM tb_meta WHERE key='schema_version'", 0, ret_version, error);
+    }
+    return status;
+}
+
+/* A file with tables of which none is a bot's or ours is somebody else's. */
+static enum tbk_status refuse_foreign(const struct tbk_storage *storage, sqlite3 *db, struct tbk_error *error)
+{
+    int64_t tables;
+    enum tbk_status status = query_integer(
+        db, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'", 0,
+        &tables, error);
+    int64_t ours = 0;
+    for (int i = 0; status == TBK_OK && i < TBK_TABLE_COUNT; i++) {
+        char sql[160];
+        int64_t found;
+        sqlite3_snprintf(sizeof sql, sql,
+                         "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name='%s' COLLATE NOCASE",
+                         storage->schema->tables[i].name);
+        status = query_integer(db, sql, 0, &found, error);
+        ours += found;
+    }
+    if (status == TBK_OK && tables > 0 && ours == 0) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The database '%s' belongs to another program: it has tables, but none of a trading bot. "
+                             "Give another path with --db.",
+                             storage->path);
+    }
+    return status;
+}
+
+static enum tbk_status run_steps(struct tbk_storage *storage, sqlite3 *db, struct tbk_dynbuf *changes,
+                                 struct tbk_error *error)
+{
+    int64_t version;
+    enum tbk_status status = read_version(db, &version, error);
+    if (status == TBK_OK && version > TBK_SQLITE_SCHEMA_VERSION) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The database '%s' was made by a newer tradebook (schema %lld, this one knows %d). "
+                             "Install that version or restore a backup.",
+                             storage->path, (long long)version, TBK_SQLITE_SCHEMA_VERSION);
+    }
+    if (status == TBK_OK && version == 0) {
+        status = refuse_foreign(storage, db, error);
+    }
+    if (status == TBK_OK) {
+        status = tbk_sqlite_ensure_tables(storage->schema, db, changes, error);
+    }
+    for (int64_t step = version; status == TBK_OK && step < TBK_SQLITE_SCHEMA_VERSION; step++) {
+        status = steps[step](storage, db, changes, error);
+    }
+    if (status == TBK_OK && version < TBK_SQLITE_SCHEMA_VERSION) {
+        char sql[96];
+        sqlite3_snprintf(sizeof sql, sql, "INSERT OR REPLACE INTO tb_meta VALUES ('schema_version', %d)",
+                         TBK_SQLITE_SCHEMA_VERSION);
+        status = tbk_sqlite_exec(db, sql, "storing the schema version", error);
+    }
+    return status;
+}
+
+enum tbk_status tbk_sqlite_migrate(struct tbk_storage *storage, sqlite3 *db, struct tbk_error *error)
+{
+    struct tbk_dynbuf changes;
+    tbk_dynbuf_init(&changes, TBK_SQLITE_CHANGES_BYTES_MAX - 1);
+    enum tbk_status status = tbk_sqlite_exec(db, "BEGIN IMMEDIATE", "starting the migration", error);
+    if (status == TBK_OK) {
+        status = run_steps(storage, db, &changes, error);
+        if (status == TBK_OK) {
+            status = tbk_sqlite_exec(db, "COMMIT", "committing the migration", error);
+        }
+        if (status != TBK_OK) {
+            sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        }
+    }
+    int64_t secret = 0;
+    if (status == TBK_OK) {
+        status = query_integer(db, "SELECT value FROM tb_meta WHERE key='page_token_secret'", 0, &secret, error);
+        storage->secret = (uint64_t)secret;
+        memcpy(storage->changes, tbk_dynbuf_text(&changes), strlen(tbk_dynbuf_text(&changes)) + 1);
+    }
+    tbk_dynbuf_fini(&changes);
+    return status;
+}

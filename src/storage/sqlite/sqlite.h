@@ -1,0 +1,136 @@
+/*
+ * What the files of the SQLite backend share. A session is one connection with
+ * its prepared statements.
+ */
+#ifndef TBK_STORAGE_SQLITE_SQLITE_H
+#define TBK_STORAGE_SQLITE_SQLITE_H
+
+#include <limits.h>
+#include <sqlite3.h>
+
+#include "base/dynbuf.h"
+#include "base/timestamp.h"
+#include "storage/storage.h"
+
+enum {
+    TBK_SQLITE_SCHEMA_VERSION = 1,
+    TBK_SQLITE_LISTS_CACHED = 16,      /* prepared list statements a session keeps */
+    TBK_SQLITE_SQL_BYTES_MAX = 65536,  /* of one list statement */
+    TBK_SQLITE_CHANGES_BYTES_MAX = 512,
+};
+
+struct tbk_storage {
+    const struct tbk_schema *schema;
+    char path[PATH_MAX];
+    int lock_fd;
+    int64_t busy_timeout_ms;
+    uint64_t secret;
+    char changes[TBK_SQLITE_CHANGES_BYTES_MAX]; /* what opening changed, for people */
+};
+
+/* Statements about one table, prepared when first needed. */
+struct tbk_table_statements {
+    sqlite3_stmt *insert;
+    sqlite3_stmt *exists;
+    sqlite3_stmt *count;
+    sqlite3_stmt *get[TBK_TABLE_COLUMNS_MAX];
+};
+
+struct tbk_list_statement {
+    char *sql;
+    sqlite3_stmt *statement;
+    uint64_t used; /* session's clock when last used */
+};
+
+struct tbk_session {
+    struct tbk_storage *storage;
+    enum tbk_session_kind kind;
+    sqlite3 *db;
+    sqlite3_stmt *begin;
+    sqlite3_stmt *commit;
+    sqlite3_stmt *savepoint;
+    sqlite3_stmt *release;
+    sqlite3_stmt *request_find;
+    sqlite3_stmt *request_save;
+    struct tbk_table_statements tables[TBK_TABLE_COUNT];
+    struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
+    uint64_t clock;
+    struct tbk_dynbuf sql; /* scratch */
+    int wal_pages;         /* in the log after the last commit */
+    int wal_pages_checkpointed;
+};
+
+/* database.c: connections and errors */
+
+/* Opens a connection with the settings of kind. */
+enum tbk_status tbk_sqlite_connect(const struct tbk_storage *storage, enum tbk_session_kind kind, sqlite3 **ret_db,
+                                   struct tbk_error *error);
+/* Maps a failed call to a status and a sentence; doing completes "while ...". */
+enum tbk_status tbk_sqlite_failed(sqlite3 *db, int rc, const char *doing, struct tbk_error *error);
+/* Runs statements without results. */
+enum tbk_status tbk_sqlite_exec(sqlite3 *db, const char *sql, const char *doing, struct tbk_error *error);
+/* Prepares *statement from sql if it is still NULL. */
+enum tbk_status tbk_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement, struct tbk_error *error);
+
+/* migrate.c */
+
+/* Creates, adopts or migrates the database in one transaction; reads the secret
+ * and fills storage->changes. */
+enum tbk_status tbk_sqlite_migrate(struct tbk_storage *storage, sqlite3 *db, struct tbk_error *error);
+
+/* tables.c: the users' six tables */
+
+/* Creates or completes the tables and indexes; notes what it did in changes. */
+enum tbk_status tbk_sqlite_ensure_tables(const struct tbk_schema *schema, sqlite3 *db, struct tbk_dynbuf *changes,
+                                         struct tbk_error *error);
+/* Rewrites readable timestamps that are not in the on-disk form. */
+enum tbk_status tbk_sqlite_normalise_timestamps(const struct tbk_schema *schema, sqlite3 *db,
+                                                struct tbk_dynbuf *changes, struct tbk_error *error);
+
+/* rows.c: one row */
+
+enum tbk_status tbk_sqlite_insert(struct tbk_session *session, const struct tbk_table *table,
+                                  const ProtobufCMessage *message, int64_t *ret_id, struct tbk_error *error);
+enum tbk_status tbk_sqlite_get(struct tbk_session *session, const struct tbk_table *table,
+                               const struct tbk_column *column, struct tbk_value value, struct tbk_arena *arena,
+                               ProtobufCMessage **ret_message, struct tbk_error *error);
+enum tbk_status tbk_sqlite_update(struct tbk_session *session, const struct tbk_table *table, uint32_t columns,
+                                  const ProtobufCMessage *message, struct tbk_error *error);
+enum tbk_status tbk_sqlite_exists(struct tbk_session *session, const struct tbk_table *table, int64_t key,
+                                  bool *ret_exists, struct tbk_error *error);
+enum tbk_status tbk_sqlite_count(struct tbk_session *session, const struct tbk_table *table, int64_t *ret_rows,
+                                 struct tbk_error *error);
+
+/* On-disk form of bound timestamps; must live until the step. Room for every
+ * comparison of a filter and every value of a page token. */
+enum { TBK_BOUND_TIMESTAMPS_MAX = 128 };
+struct tbk_bound_text {
+    char timestamps[TBK_BOUND_TIMESTAMPS_MAX][TBK_TIMESTAMP_CHARS + 1];
+    unsigned count;
+};
+/* Binds a value of a column as it is stored. */
+void tbk_sqlite_bind(sqlite3_stmt *statement, int position, const struct tbk_column *column, struct tbk_value value,
+                     struct tbk_bound_text *bound);
+/* Appends the table's column names, separated by commas. */
+void tbk_sqlite_put_columns(struct tbk_dynbuf *sql, const struct tbk_table *table);
+/* Reads the present row of a statement that selects all columns. */
+enum tbk_status tbk_sqlite_read_row(sqlite3_stmt *statement, const struct tbk_table *table, struct tbk_arena *arena,
+                                    ProtobufCMessage **ret_message, size_t *ret_bytes, struct tbk_error *error);
+
+/* list.c */
+
+enum tbk_status tbk_sqlite_list(struct tbk_session *session, const struct tbk_query *query, size_t bytes_max,
+                                struct tbk_arena *arena, ProtobufCMessage ***ret_messages, size_t *ret_count,
+                                bool *ret_more, struct tbk_error *error);
+
+/* requests.c */
+
+enum tbk_status tbk_sqlite_request_find(struct tbk_session *session, const char *client, const uint8_t id[16],
+                                        struct tbk_arena *arena, struct tbk_request_record *ret_record,
+                                        struct tbk_error *error);
+enum tbk_status tbk_sqlite_request_save(struct tbk_session *session, const struct tbk_request_record *record,
+                                        struct tbk_error *error);
+enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t before_us, unsigned rows_max,
+                                         unsigned *ret_rows, struct tbk_error *error);
+
+#endif
