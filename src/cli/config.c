@@ -84,7 +84,7 @@ struct loader {
     struct argument {
         size_t setting;
         const char *value;
-    } *arguments;
+    } * arguments;
     size_t argument_count;
     struct tbk_error *error;
 };
@@ -115,8 +115,8 @@ static enum tbk_status set_whole(struct loader *loader, const struct setting *se
         (double)number > setting->max) {
         char expected[96];
         snprintf(expected, sizeof expected,
-                 base == 8 ? "an octal number from %.0f to 0777" : "a whole number from %.0f to %.0f", setting->min,
-                 setting->max);
+                 base == 8 ? "an octal number from %.0f to 0777" : "a whole number from %.0f to %.0f",
+                 setting->min, setting->max);
         return refuse(loader, origin, value, expected);
     }
     *(int64_t *)field_of(loader->config, setting) = number;
@@ -261,7 +261,8 @@ static enum tbk_status add_default_addresses(struct loader *loader)
         return TBK_OK;
     char ipc[TBK_ADDRESS_BYTES_MAX];
     tbk_default_ipc_url(ipc);
-    bool added = list_add(list, TBK_DEFAULT_TCP_URL, strlen(TBK_DEFAULT_TCP_URL)) && list_add(list, ipc, strlen(ipc));
+    bool added =
+        list_add(list, TBK_DEFAULT_TCP_URL, strlen(TBK_DEFAULT_TCP_URL)) && list_add(list, ipc, strlen(ipc));
     return added ? TBK_OK : out_of_memory(loader);
 }
 
@@ -356,7 +357,7 @@ static enum tbk_status apply_file(struct loader *loader)
         return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "--config: cannot read %s: %s", path,
                              errno != 0 ? strerror(errno) : "out of memory");
     if (line > 0) {
-        char reason[TBK_ERROR_MESSAGE_BYTES_MAX / 2] = "expected a line of the form name = value";
+        char reason[TBK_ERROR_MESSAGE_BYTES_MAX] = "expected a line of the form name = value";
         if (loader->error->status != TBK_OK)
             snprintf(reason, sizeof reason, "%s", loader->error->message);
         return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "%s:%d: %s", path, line, reason);
@@ -398,16 +399,16 @@ static const char doc[] =
     "Each option can also be set as TRADEBOOK_NAME in the environment (TRADEBOOK_SEND_TIMEOUT=500; DB_URL is "
     "read when TRADEBOOK_DB is not set) and as \"name = value\" in the file of --config. The command line wins, "
     "then the environment, then the file.\n\n"
-    "SIGTERM and SIGINT end the server after what it was doing; a second one ends it at once. Exit status: 0 ended "
+    "SIGTERM and SIGINT end the server after what it was doing; a second one ends it at once. Exit status: 0 "
+    "ended "
     "as asked, 1 could not start or run, 2 wrong option or setting, 75 start me again.";
 
 /* Help text of one option, with its default. NULL when memory is exhausted. */
 static char *describe(const struct setting *setting)
 {
     char *text = NULL;
-    int length = setting->preset != NULL
-                     ? asprintf(&text, "%s (default %s)", setting->help, setting->preset)
-                     : asprintf(&text, "%s", setting->help);
+    int length = setting->preset != NULL ? asprintf(&text, "%s (default %s)", setting->help, setting->preset)
+                                         : asprintf(&text, "%s", setting->help);
     return length < 0 ? NULL : text;
 }
 

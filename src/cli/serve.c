@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,4 +57,238 @@ static void on_fatal(void *argument, const struct tbk_error *error)
         return;
     tbk_error_copy(&serving->fatal, error);
     (void)!write(serving->fatal_fd, &(uint64_t){1}, sizeof(uint64_t));
+}
+
+/* From now on the signals are read from a descriptor. Threads made later inherit
+ * that they are blocked. */
+static enum tbk_status take_signals(struct serving *serving, struct tbk_error *error)
+{
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ending, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    serving->signal_fd = signalfd(-1, &ending, SFD_CLOEXEC);
+    serving->fatal_fd = eventfd(0, EFD_CLOEXEC);
+    if (serving->signal_fd < 0 || serving->fatal_fd < 0)
+        return tbk_error_set(error, TBK_UNAVAILABLE, "cannot wait for signals: %s", strerror(errno));
+    return TBK_OK;
+}
+
+/* A second signal ends the process at once. */
+static void release_signals(void)
+{
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
+}
+
+/* Raises the limit of descriptors as far as it may, if the connections need it. */
+static void provide_descriptors(const struct tbk_config *config)
+{
+    struct rlimit limit;
+    rlim_t needed = (rlim_t)config->connections + DESCRIPTORS_BESIDES_CONNECTIONS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < needed)
+        tbk_log(TBK_LOG_WARNING, "the limit of open files is too small for all connections; raise it (ulimit -n)",
+                TBK_LOG_INT("limit", (int64_t)limit.rlim_max), TBK_LOG_INT("needed", (int64_t)needed),
+                TBK_LOG_INT("connections", config->connections));
+}
+
+static enum tbk_status open_storage(struct serving *serving, struct tbk_error *error)
+{
+    const char *location = NULL;
+    serving->ops = tbk_storage_backend(serving->config.db, &location, error);
+    if (serving->ops == NULL)
+        return error->status;
+    struct tbk_storage_config config = {
+        .location = location, .schema = serving->schema, .busy_timeout_ms = BUSY_TIMEOUT_MS};
+    enum tbk_status status = serving->ops->open(&config, &serving->storage, error);
+    if (status != TBK_OK)
+        return status;
+    serving->ops->info(serving->storage, &serving->info);
+    if (serving->info.changes[0] != '\0')
+        tbk_log(TBK_LOG_INFO, "database changed", TBK_LOG_STR("database", serving->info.location),
+                TBK_LOG_STR("changes", serving->info.changes));
+    return TBK_OK;
+}
+
+static enum tbk_status start_dispatch(struct serving *serving, struct tbk_error *error)
+{
+    const struct tbk_config *settings = &serving->config;
+    serving->context = (struct tbk_service_context){
+        .schema = serving->schema,
+        .ops = serving->ops,
+        .storage = serving->storage,
+        .secret = serving->info.secret,
+        .transport_version = tbk_server_library_version(),
+        .breakeven_band_percent = settings->breakeven_band,
+        .started_at_us = tbk_now_us(),
+        .started_at_monotonic_us = tbk_monotonic_us(),
+    };
+    struct tbk_dispatch_config config = {
+        .context = &serving->context,
+        .reader_threads = (unsigned)settings->readers,
+        .queue_max = (unsigned)settings->queue,
+        .request_bytes_max = (size_t)settings->message_bytes,
+        .arena_bytes_max = ARENA_BYTES_MIN + ARENA_PER_MESSAGE_BYTE * (size_t)settings->message_bytes,
+        .timeout_default_ms = settings->timeout_default_ms,
+        .timeout_max_ms = settings->timeout_max_ms,
+        .request_retention_s = settings->request_retention_s,
+        .on_fatal = on_fatal,
+        .on_fatal_argument = serving,
+    };
+    return tbk_dispatch_create(&config, &serving->dispatch, error);
+}
+
+static enum tbk_status start_server(struct serving *serving, struct tbk_error *error)
+{
+    const struct tbk_config *settings = &serving->config;
+    struct tbk_server_config config = {
+        .dispatch = serving->dispatch,
+        .listen_urls = (const char *const *)settings->listen.items,
+        .listen_url_count = settings->listen.count,
+        .contexts = (unsigned)settings->contexts,
+        .connections_max = (unsigned)settings->connections,
+        /* Up to here dispatch can still say that a message is too large. */
+        .message_bytes_max = 2 * (size_t)settings->message_bytes,
+        .send_timeout_ms = settings->send_timeout_ms,
+        .ipc_permissions = (unsigned)settings->ipc_mode,
+        .on_fatal = on_fatal,
+        .on_fatal_argument = serving,
+    };
+    return tbk_server_create(&config, &serving->server, error);
+}
+
+static enum tbk_status start(struct serving *serving, struct tbk_error *error)
+{
+    enum tbk_status status = tbk_schema_create(&serving->schema, error);
+    if (status == TBK_OK)
+        status = open_storage(serving, error);
+    if (status == TBK_OK)
+        status = start_dispatch(serving, error);
+    if (status == TBK_OK)
+        status = start_server(serving, error);
+    return status;
+}
+
+/* These lines are what a person or a script waits for; no log level hides them. */
+static void announce(const struct serving *serving)
+{
+    size_t count = serving->config.listen.count;
+    for (size_t i = 0; i < count; i++) {
+        const struct tbk_log_field address = TBK_LOG_STR("address", tbk_server_address(serving->server, i));
+        tbk_log_write(TBK_LOG_INFO, "listening", &address, 1);
+    }
+    const struct tbk_log_field database = TBK_LOG_STR("database", serving->info.location);
+    tbk_log_write(TBK_LOG_INFO, "ready", &database, 1);
+    int fd = (int)serving->config.ready_fd;
+    if (fd < 0)
+        return;
+    dprintf(fd, "ready\n");
+    for (size_t i = 0; i < count; i++)
+        dprintf(fd, "listen %s\n", tbk_server_address(serving->server, i));
+    close(fd);
+}
+
+/* Waits for a signal or a fatal error; returns the exit status. */
+static int run(struct serving *serving)
+{
+    struct pollfd events[2] = {{.fd = serving->signal_fd, .events = POLLIN},
+                               {.fd = serving->fatal_fd, .events = POLLIN}};
+    while (poll(events, 2, -1) < 0 && errno == EINTR)
+        continue;
+    if (events[1].revents != 0) {
+        tbk_log(TBK_LOG_ERROR, "must be started again", TBK_LOG_STR("reason", serving->fatal.message));
+        return TBK_EXIT_RESTART;
+    }
+    struct signalfd_siginfo info;
+    (void)!read(serving->signal_fd, &info, sizeof info);
+    tbk_log(TBK_LOG_INFO, "stopping", TBK_LOG_STR("signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
+    return TBK_EXIT_OK;
+}
+
+/* Whatever hangs, the process ends. What was acknowledged is on disk. */
+static void end_without_grace(int signal_number)
+{
+    static const char sentence[] = "tradebook serve: stopping took too long, ending now\n";
+    (void)signal_number;
+    (void)!write(STDERR_FILENO, sentence, sizeof sentence - 1);
+    _exit(TBK_EXIT_FAILURE);
+}
+
+static void stop(struct serving *serving)
+{
+    signal(SIGALRM, end_without_grace);
+    alarm(GRACE_S);
+    release_signals();
+    if (serving->server != NULL)
+        tbk_server_quiesce(serving->server);
+    if (serving->dispatch != NULL)
+        tbk_dispatch_drain(serving->dispatch);
+    tbk_server_destroy(serving->server);
+    tbk_dispatch_destroy(serving->dispatch);
+    if (serving->storage != NULL)
+        serving->ops->close(serving->storage);
+    tbk_schema_destroy(serving->schema);
+    close(serving->signal_fd);
+    close(serving->fatal_fd);
+    alarm(0);
+}
+
+static int serve(struct serving *serving)
+{
+    struct tbk_error error;
+    tbk_error_init(&error);
+    enum tbk_status status = take_signals(serving, &error);
+    if (status == TBK_OK)
+        status = start(serving, &error);
+    int exit_status = TBK_EXIT_OK;
+    if (status == TBK_OK) {
+        announce(serving);
+        exit_status = run(serving);
+    } else {
+        status = tbk_error_finish(&error);
+        fprintf(stderr, "tradebook serve: %s\n", error.message);
+        exit_status = status == TBK_INVALID_ARGUMENT ? TBK_EXIT_USAGE : TBK_EXIT_FAILURE;
+    }
+    stop(serving);
+    if (exit_status == TBK_EXIT_OK)
+        tbk_log(TBK_LOG_INFO, "stopped", TBK_LOG_STR("database", serving->config.db));
+    return exit_status;
+}
+
+static bool descriptor_open(int64_t fd)
+{
+    return fd < 0 || fcntl((int)fd, F_GETFD) >= 0;
+}
+
+int tbk_cli_serve(int argc, char **argv)
+{
+    struct serving serving = {.signal_fd = -1, .fatal_fd = -1};
+    struct tbk_error error;
+    tbk_error_init(&error);
+    enum tbk_status status = tbk_config_load(argc, argv, &serving.config, &error);
+    if (status != TBK_OK) {
+        fprintf(stderr, "tradebook serve: %s\n", error.message);
+        return status == TBK_INVALID_ARGUMENT ? TBK_EXIT_USAGE : TBK_EXIT_FAILURE;
+    }
+    const struct tbk_config *config = &serving.config;
+    if (!descriptor_open(config->ready_fd)) {
+        fprintf(stderr, "tradebook serve: --ready-fd: descriptor %d is not open\n", (int)config->ready_fd);
+        tbk_config_fini(&serving.config);
+        return TBK_EXIT_USAGE;
+    }
+    enum tbk_log_level level = (enum tbk_log_level)config->log_level;
+    tbk_log_configure(STDERR_FILENO, config->quiet && level < TBK_LOG_WARNING ? TBK_LOG_WARNING : level,
+                      (enum tbk_log_format)config->log_format);
+    provide_descriptors(config);
+    int exit_status = serve(&serving);
+    tbk_config_fini(&serving.config);
+    return exit_status;
 }

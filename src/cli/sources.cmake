@@ -10,11 +10,11 @@ set_source_files_properties(cli/completion.c PROPERTIES
   COMPILE_DEFINITIONS TBK_COMPLETION_DIR="${completion_dir}"
   OBJECT_DEPENDS "${completion_dir}/tradebook.bash;${completion_dir}/tradebook.zsh;${completion_dir}/tradebook.fish")
 
-add_executable(tradebook cli/main.c)
-target_link_libraries(tradebook PRIVATE tbk_cli tbk_warnings)
-set_target_properties(tradebook PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+add_executable(tradebook_program cli/main.c)
+target_link_libraries(tradebook_program PRIVATE tbk_cli tbk_warnings)
+set_target_properties(tradebook_program PROPERTIES OUTPUT_NAME tradebook RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 
-install(TARGETS tradebook RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS tradebook_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/deploy/man/tradebook.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${completion_dir}/tradebook.bash RENAME tradebook
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

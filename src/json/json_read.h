@@ -7,7 +7,7 @@
  *
  * Two limits of the parser: a bare integer must fit 64 bits with sign (write
  * larger ones as strings, or doubles with a fraction or an exponent), and an
- * integer field takes 1.0 or 1e3 up to 2^53 only.
+ * integer field takes 1.0 or 1e3 below 2^53 only.
  *
  * Any thread; an arena belongs to one thread at a time.
  */

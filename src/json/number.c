@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double exact_max = 9007199254740992.0; /* 2^53 */
+static const double exact_end = 9007199254740992.0; /* 2^53: from here on, neighbours read as the same */
 
 /* A whole number of either sign, wide enough for both 64-bit types. */
 struct whole {
@@ -37,7 +37,7 @@ static bool from_json(const json_t *json, struct whole *ret)
         return true;
     }
     double value = json_real_value(json); /* 0.0 for other types */
-    if (!json_is_real(json) || value != trunc(value) || fabs(value) > exact_max)
+    if (!json_is_real(json) || value != trunc(value) || fabs(value) >= exact_end)
         return false;
     ret->negative = value < 0;
     ret->magnitude = (uint64_t)fabs(value);

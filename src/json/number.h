@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* False when json is no whole number in range. A number with a fraction or an
- * exponent (1.0, 1e3) is taken up to 2^53, where doubles are exact. */
+ * exponent (1.0, 1e3) is taken below 2^53, where doubles are exact. */
 bool tbk_json_int64(const json_t *json, int64_t *ret_value);
 bool tbk_json_uint64(const json_t *json, uint64_t *ret_value);
 

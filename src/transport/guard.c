@@ -200,8 +200,8 @@ static void report(const struct tbk_guard *guard, const char *seen)
     struct tbk_error error;
     tbk_error_init(&error);
     (void)tbk_error_set(&error, TBK_UNAVAILABLE,
-                        "%s, a defect of nng %s that only a restart cures; nng 1.6 or newer does not have it", seen,
-                        nng_version());
+                        "%s, a defect of nng %s that only a restart cures; nng 1.6 or newer does not have it",
+                        seen, nng_version());
     guard->config.on_fatal(guard->config.argument, &error);
 }
 
@@ -236,7 +236,8 @@ enum tbk_status tbk_guard_create(const struct tbk_guard_config *config, struct t
         if (guard->stop_fd >= 0)
             close(guard->stop_fd);
         free(guard);
-        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "cannot start the guard of nng: %s", strerror(failure));
+        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "cannot start the guard of nng: %s",
+                             strerror(failure));
     }
     tbk_log(TBK_LOG_WARNING,
             "this nng can stop to accept or to free connections when peers vanish; the server watches itself and "

@@ -32,7 +32,8 @@ static const struct scheme *find_scheme(const char *url)
 static enum tbk_status bad_url(struct tbk_error *error, const char *url)
 {
     return tbk_error_set(error, TBK_INVALID_ARGUMENT,
-                         "cannot listen on \"%s\": expected tcp://HOST:PORT, ipc:///PATH or ws://HOST:PORT/PATH", url);
+                         "cannot listen on \"%s\": expected tcp://HOST:PORT, ipc:///PATH or ws://HOST:PORT/PATH",
+                         url);
 }
 
 /* Where the port of tcp://HOST:PORT or ws://HOST:PORT/PATH stands. */
@@ -67,9 +68,9 @@ static enum tbk_status clear_stale_socket(const char *path, struct tbk_error *er
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (path[0] != '/')
-        return tbk_error_set(error, TBK_INVALID_ARGUMENT,
-                             "cannot listen on ipc://%s: the path must be absolute, as in ipc:///run/tradebook.sock",
-                             path);
+        return tbk_error_set(
+            error, TBK_INVALID_ARGUMENT,
+            "cannot listen on ipc://%s: the path must be absolute, as in ipc:///run/tradebook.sock", path);
     if (strlen(path) >= sizeof address.sun_path)
         return tbk_error_set(error, TBK_INVALID_ARGUMENT,
                              "cannot listen on ipc://%s: the path may have at most %zu bytes", path,
@@ -96,9 +97,9 @@ static enum tbk_status clear_stale_socket(const char *path, struct tbk_error *er
                              strerror(errno));
     }
     if (failure == 0 || failure == EAGAIN)
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "cannot listen on ipc://%s: another server answers there; stop it or choose another path",
-                             path);
+        return tbk_error_set(
+            error, TBK_FAILED_PRECONDITION,
+            "cannot listen on ipc://%s: another server answers there; stop it or choose another path", path);
     return tbk_error_set(error, TBK_FAILED_PRECONDITION, "cannot listen on ipc://%s: %s", path, strerror(failure));
 }
 

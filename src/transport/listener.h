@@ -30,13 +30,13 @@ struct tbk_listener_limits {
  * INVALID_ARGUMENT: the URL is malformed; FAILED_PRECONDITION: the address is
  * taken; UNAVAILABLE: the system refuses. */
 enum tbk_status tbk_listener_open(struct tbk_listener *listener, nng_socket socket, const char *url,
-                                  const struct tbk_listener_limits *limits, struct tbk_error *error)
-    TBK_MUST_CHECK;
+                                  const struct tbk_listener_limits *limits,
+                                  struct tbk_error *error) TBK_MUST_CHECK;
 
 /* Closes the listener and its connections and listens anew on the same address. */
 enum tbk_status tbk_listener_reopen(struct tbk_listener *listener, nng_socket socket,
-                                    const struct tbk_listener_limits *limits, struct tbk_error *error)
-    TBK_MUST_CHECK;
+                                    const struct tbk_listener_limits *limits,
+                                    struct tbk_error *error) TBK_MUST_CHECK;
 
 /* The bound address of a tcp or ipc listener, as others can reach it from this
  * machine. False when it is not known. */

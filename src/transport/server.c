@@ -151,8 +151,7 @@ static enum tbk_status start(struct tbk_server *server, const struct tbk_server_
 enum tbk_status tbk_server_create(const struct tbk_server_config *config, struct tbk_server **ret_server,
                                   struct tbk_error *error)
 {
-    struct tbk_server *server =
-        calloc(1, sizeof *server + config->listen_url_count * sizeof server->listeners[0]);
+    struct tbk_server *server = calloc(1, sizeof *server + config->listen_url_count * sizeof server->listeners[0]);
     if (server == NULL)
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "out of memory for the server");
     server->limits = (struct tbk_listener_limits){.message_bytes_max = config->message_bytes_max,

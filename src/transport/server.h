@@ -19,11 +19,11 @@ struct tbk_server_config {
     struct tbk_dispatch *dispatch;
     const char *const *listen_urls; /* tcp://HOST:PORT (port 0 picks one), ipc:///PATH, ws://HOST:PORT/PATH */
     size_t listen_url_count;
-    unsigned contexts;           /* requests in flight */
-    unsigned connections_max;    /* further ones are closed at once */
-    size_t message_bytes_max;    /* a larger message closes the connection */
-    int64_t send_timeout_ms;     /* a peer that takes longer to accept its reply is disconnected */
-    unsigned ipc_permissions;    /* mode bits of ipc sockets */
+    unsigned contexts;        /* requests in flight */
+    unsigned connections_max; /* further ones are closed at once */
+    size_t message_bytes_max; /* a larger message closes the connection */
+    int64_t send_timeout_ms;  /* a peer that takes longer to accept its reply is disconnected */
+    unsigned ipc_permissions; /* mode bits of ipc sockets */
     /* The transport cannot recover by itself (nng before 1.6, see guard.h). Any
      * thread, at most once. */
     void (*on_fatal)(void *argument, const struct tbk_error *error);

@@ -116,6 +116,11 @@ static int64_t enum_value(const struct tbk_column *column, int64_t number)
     return values[number % count];
 }
 
+static bool is_json(const struct tbk_column *column)
+{
+    return column->rule == TRADEBOOK__V1__RULE__RULE_JSON;
+}
+
 struct tbk_value tbk_store_value(struct tbk_store *store, const struct tbk_column *column, int64_t number)
 {
     switch (column->kind) {
@@ -126,7 +131,9 @@ struct tbk_value tbk_store_value(struct tbk_store *store, const struct tbk_colum
     case TBK_COLUMN_BOOLEAN:
         return tbk_value_integer((number + column->position) % 2);
     case TBK_COLUMN_TEXT:
-        return tbk_value_text(tbk_arena_printf(store->arena, "%.4s \"%lld\"", column->name, (long long)number));
+        return tbk_value_text(is_json(column) ? tbk_arena_printf(store->arena, "{\"n\": %lld}", (long long)number)
+                                              : tbk_arena_printf(store->arena, "%.4s \"%lld\"", column->name,
+                                                                 (long long)number));
     case TBK_COLUMN_TIMESTAMP:
         return tbk_value_timestamp(FIRST_US + number * 60000001 + column->position);
     case TBK_COLUMN_ENUM:
@@ -144,7 +151,7 @@ static struct tbk_value zero_value(struct tbk_store *store, const struct tbk_col
     case TBK_COLUMN_REAL:
         return tbk_value_real(0);
     case TBK_COLUMN_TEXT:
-        return tbk_value_text("");
+        return tbk_value_text(is_json(column) ? "{}" : "");
     case TBK_COLUMN_TIMESTAMP:
         return tbk_value_timestamp(0);
     case TBK_COLUMN_ENUM: /* has no zero on disk */

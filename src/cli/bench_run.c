@@ -1,0 +1,249 @@
+#include "cli/bench_run.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { PROGRESS_MS = 1000 };
+
+enum phase { PHASE_WARMUP, PHASE_MEASURE, PHASE_STOP };
+
+struct run {
+    const struct tbk_bench_run_config *config;
+    struct tbk_bench_result *result;
+    _Atomic enum phase phase;
+    atomic_llong calls_left; /* to be started, when a count was asked for */
+    atomic_uint_fast64_t calls_ended;
+    atomic_flag error_kept;
+    atomic_uint_fast64_t last_end_ns;
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;
+    unsigned slots_running; /* guarded by mutex */
+};
+
+/* One call under way at a time. Only its own callback touches it. */
+struct slot {
+    struct run *run;
+    struct tradebook_client *client;
+    uint64_t random_state;
+    enum tbk_bench_op op;
+    uint64_t started_ns;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static void end_slot(struct slot *slot)
+{
+    struct run *run = slot->run;
+    pthread_mutex_lock(&run->mutex);
+    run->slots_running--;
+    if (run->slots_running == 0) {
+        pthread_cond_signal(&run->ended);
+    }
+    pthread_mutex_unlock(&run->mutex);
+}
+
+static bool may_start(struct run *run)
+{
+    enum phase phase = atomic_load(&run->phase);
+    if (phase == PHASE_MEASURE && run->config->count > 0) {
+        return atomic_fetch_sub(&run->calls_left, 1) > 0;
+    }
+    return phase != PHASE_STOP;
+}
+
+static void keep_error(struct run *run, enum tradebook_code code, const struct tradebook_error *error)
+{
+    if (atomic_flag_test_and_set(&run->error_kept)) {
+        return;
+    }
+    if (error != NULL) {
+        run->result->first_error = *error;
+    } else {
+        run->result->first_error.code = code;
+        snprintf(run->result->first_error.message, sizeof run->result->first_error.message,
+                 "an item of the batch was refused");
+    }
+}
+
+static void record(struct slot *slot, enum tradebook_code code, const struct tradebook_error *error, uint64_t end_ns)
+{
+    struct run *run = slot->run;
+    if (atomic_load(&run->phase) != PHASE_MEASURE) {
+        return;
+    }
+    struct tbk_bench_op_result *result = &run->result->ops[slot->op];
+    if (code == TRADEBOOK_OK) {
+        tbk_histogram_record(&result->latency_ns, end_ns - slot->started_ns);
+    } else {
+        unsigned position = (unsigned)code < TBK_BENCH_CODE_COUNT ? (unsigned)code : TRADEBOOK_UNKNOWN;
+        atomic_fetch_add(&result->errors[position], 1);
+        keep_error(run, code, error);
+    }
+    atomic_fetch_add_explicit(&run->calls_ended, 1, memory_order_relaxed);
+    atomic_store_explicit(&run->last_end_ns, end_ns, memory_order_relaxed);
+}
+
+static void call_ended(void *argument, enum tradebook_code code, const ProtobufCMessage *reply,
+                       const struct tradebook_error *error);
+
+static void start_call(struct slot *slot, uint64_t start_ns)
+{
+    const struct tbk_bench_run_config *config = slot->run->config;
+    if (!may_start(slot->run)) {
+        end_slot(slot);
+        return;
+    }
+    slot->op = tbk_bench_choose(&config->mix, &slot->random_state);
+    slot->started_ns = start_ns;
+    Tradebook__V1__GetSignalRequest get;
+    const struct tradebook_call_options options = {.timeout_ms = config->timeout_ms};
+    struct tradebook_error error;
+    enum tradebook_code code =
+        tradebook_call_async(slot->client, tbk_bench_op_method(slot->op),
+                             tbk_bench_request(config->workload, slot->op, &get, &slot->random_state), &options,
+                             call_ended, slot, &error);
+    if (code != TRADEBOOK_OK) {
+        record(slot, code, &error, start_ns);
+        end_slot(slot);
+    }
+}
+
+static void call_ended(void *argument, enum tradebook_code code, const ProtobufCMessage *reply,
+                       const struct tradebook_error *error)
+{
+    struct slot *slot = argument;
+    uint64_t end_ns = now_ns();
+    if (code == TRADEBOOK_OK) {
+        code = tbk_bench_check_reply(slot->op, reply);
+    }
+    record(slot, code, error, end_ns);
+    start_call(slot, end_ns);
+}
+
+/* Waits until all slots have ended or the time is there. */
+static bool wait_until(struct run *run, uint64_t until_ns)
+{
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000U),
+                                   .tv_nsec = (long)(until_ns % 1000000000U)};
+    int result = 0;
+    pthread_mutex_lock(&run->mutex);
+    while (run->slots_running > 0 && result != ETIMEDOUT) {
+        result = pthread_cond_timedwait(&run->ended, &run->mutex, &until);
+    }
+    bool all_ended = run->slots_running == 0;
+    pthread_mutex_unlock(&run->mutex);
+    return all_ended;
+}
+
+static void show_progress(struct run *run, uint64_t begin_ns, uint64_t *calls_before)
+{
+    uint64_t calls = atomic_load(&run->calls_ended);
+    double seconds = (double)(now_ns() - begin_ns) / 1e9;
+    fprintf(stderr, "\r%6.0f s  %12llu calls  %10llu/s \x1b[K", seconds, (unsigned long long)calls,
+            (unsigned long long)((calls - *calls_before) * 1000U / PROGRESS_MS));
+    fflush(stderr);
+    *calls_before = calls;
+}
+
+/* Measures from begin_ns until the duration is over or the calls are done, and
+ * answers when that was. */
+static uint64_t measure(struct run *run, uint64_t begin_ns)
+{
+    const struct tbk_bench_run_config *config = run->config;
+    uint64_t end_ns = config->count > 0 ? UINT64_MAX : begin_ns + (uint64_t)config->duration_ms * 1000000U;
+    uint64_t tick_ns = begin_ns;
+    uint64_t calls = 0;
+    bool ended = false;
+    while (!ended && tick_ns < end_ns) {
+        uint64_t left_ns = end_ns - tick_ns;
+        uint64_t step_ns = (uint64_t)PROGRESS_MS * 1000000U;
+        tick_ns += left_ns < step_ns ? left_ns : step_ns;
+        ended = wait_until(run, tick_ns);
+        if (config->progress) {
+            show_progress(run, begin_ns, &calls);
+        }
+    }
+    if (config->progress) {
+        fputs("\r\x1b[K", stderr);
+    }
+    return config->count > 0 ? atomic_load(&run->last_end_ns) : now_ns();
+}
+
+static void clear_result(struct tbk_bench_result *result)
+{
+    result->calls = 0;
+    result->error_count = 0;
+    result->first_error.code = TRADEBOOK_OK;
+    result->first_error.message[0] = '\0';
+    result->first_error.violation_count = 0;
+    for (unsigned op = 0; op < TBK_BENCH_OP_COUNT; op++) {
+        tbk_histogram_clear(&result->ops[op].latency_ns);
+        for (unsigned code = 0; code < TBK_BENCH_CODE_COUNT; code++) {
+            atomic_store(&result->ops[op].errors[code], 0);
+        }
+    }
+}
+
+static void sum_up(struct tbk_bench_result *result, double seconds)
+{
+    result->seconds = seconds;
+    for (unsigned op = 0; op < TBK_BENCH_OP_COUNT; op++) {
+        result->calls += tbk_histogram_count(&result->ops[op].latency_ns);
+        for (unsigned code = 0; code < TBK_BENCH_CODE_COUNT; code++) {
+            result->error_count += atomic_load(&result->ops[op].errors[code]);
+        }
+    }
+}
+
+static void init_run(struct run *run)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&run->ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&run->mutex, NULL);
+    atomic_init(&run->phase, run->config->warmup_ms > 0 ? PHASE_WARMUP : PHASE_MEASURE);
+    atomic_init(&run->calls_left, run->config->count);
+    run->slots_running = run->config->in_flight;
+}
+
+bool tbk_bench_run(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
+{
+    struct run run = {.config = config, .result = result, .error_kept = ATOMIC_FLAG_INIT};
+    struct slot *slots = calloc(config->in_flight, sizeof *slots);
+    if (slots == NULL) {
+        return false;
+    }
+    clear_result(result);
+    init_run(&run);
+    uint64_t random_state = config->seed;
+    uint64_t begin_ns = now_ns();
+    for (unsigned i = 0; i < config->in_flight; i++) {
+        slots[i].run = &run;
+        slots[i].client = config->clients[i % config->client_count];
+        slots[i].random_state = tbk_bench_random(&random_state);
+        start_call(&slots[i], now_ns());
+    }
+    if (config->warmup_ms > 0) {
+        wait_until(&run, begin_ns + (uint64_t)config->warmup_ms * 1000000U);
+        begin_ns = now_ns();
+        atomic_store(&run.phase, PHASE_MEASURE);
+    }
+    uint64_t end_ns = measure(&run, begin_ns);
+    atomic_store(&run.phase, PHASE_STOP);
+    wait_until(&run, UINT64_MAX / 2);
+    sum_up(result, end_ns > begin_ns ? (double)(end_ns - begin_ns) / 1e9 : 0.0);
+    pthread_cond_destroy(&run.ended);
+    pthread_mutex_destroy(&run.mutex);
+    free(slots);
+    return true;
+}

@@ -1,0 +1,43 @@
+/*
+ * One run of tradebook bench: a closed loop. A number of calls is always under
+ * way; the callback of each starts the next.
+ */
+#ifndef TBK_CLI_BENCH_RUN_H
+#define TBK_CLI_BENCH_RUN_H
+
+#include "cli/bench_ops.h"
+#include "cli/histogram.h"
+
+enum { TBK_BENCH_CODE_COUNT = TRADEBOOK_UNAUTHENTICATED + 1 };
+
+struct tbk_bench_run_config {
+    struct tradebook_client *const *clients; /* one for each connection; calls are spread over them */
+    unsigned client_count;
+    const struct tbk_bench_workload *workload;
+    struct tbk_bench_mix mix;
+    unsigned in_flight; /* over all clients */
+    int64_t warmup_ms;  /* not measured */
+    int64_t duration_ms; /* used when count is 0 */
+    int64_t count;       /* calls to measure */
+    int64_t timeout_ms;  /* of a call; 0: the client's default */
+    uint64_t seed;
+    bool progress; /* one line on stderr, rewritten every second */
+};
+
+struct tbk_bench_op_result {
+    struct tbk_histogram latency_ns; /* of calls that succeeded */
+    atomic_uint_fast64_t errors[TBK_BENCH_CODE_COUNT];
+};
+
+struct tbk_bench_result {
+    double seconds; /* measured */
+    uint64_t calls; /* that succeeded */
+    uint64_t error_count;
+    struct tradebook_error first_error; /* when there was any */
+    struct tbk_bench_op_result ops[TBK_BENCH_OP_COUNT];
+};
+
+/* Runs and fills result, which may be reused. False when memory is exhausted. */
+bool tbk_bench_run(const struct tbk_bench_run_config *config, struct tbk_bench_result *result);
+
+#endif
