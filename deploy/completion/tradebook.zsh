@@ -3,21 +3,21 @@
 # program itself, which answers without a server.
 
 _tradebook_commands() {
-    local -a commands
-    commands=(${(f)"$($program --help 2>/dev/null | sed -n 's/^  \([a-z]\{1,\}\) \{1,\}\(.*\)/\1:\2/p')"})
-    _describe command commands
+    local -a found
+    found=(${(f)"$($program --help 2>/dev/null | sed -n 's/^  \([a-z]\{1,\}\) \{1,\}\(.*\)/\1:\2/p')"})
+    _describe command found
 }
 
 _tradebook_options() {
-    local -a options
-    options=(${(f)"$($program $1 --help 2>/dev/null |
+    local -a found
+    found=(${(f)"$($program $1 --help 2>/dev/null |
         sed -n 's/^ \{1,\}\(-[A-Za-z?], \)\{0,1\}\(--[a-z-]\{1,\}\).*/\2/p')"})
-    compadd -a options
+    compadd -a found
 }
 
 _tradebook() {
     local program=$words[1] command=$words[2]
-    local -a methods
+    local -a found
     if (( CURRENT == 2 )); then
         _tradebook_commands
         compadd -- --help --version
@@ -26,8 +26,8 @@ _tradebook() {
     elif [[ $words[CURRENT] == -* ]]; then
         _tradebook_options $command
     elif [[ $command == call && CURRENT -eq 3 ]]; then
-        methods=(${(f)"$($program call 2>/dev/null | sed 's/.*\.//')"})
-        compadd -a methods
+        found=(${(f)"$($program call 2>/dev/null | sed 's/.*\.//')"})
+        compadd -a found
     elif [[ $command == list && CURRENT -eq 3 ]]; then
         compadd signals results theories patterns risk models
     elif [[ $command == completion ]]; then

@@ -45,12 +45,14 @@ static void allocator_free(void *arena, void *memory)
 
 struct tbk_arena *tbk_arena_create(size_t first_bytes, size_t bytes_max)
 {
-    if (first_bytes > SIZE_MAX / 2)
+    if (first_bytes > SIZE_MAX / 2) {
         return NULL;
+    }
     first_bytes = align_up(first_bytes);
     struct tbk_arena *arena = malloc(sizeof *arena + first_bytes);
-    if (arena == NULL)
+    if (arena == NULL) {
         return NULL;
+    }
     *arena = (struct tbk_arena){
         .first_bytes = first_bytes,
         .bytes_max = bytes_max,
@@ -71,8 +73,9 @@ static void free_blocks(struct tbk_arena *arena)
 
 void tbk_arena_destroy(struct tbk_arena *arena)
 {
-    if (arena == NULL)
+    if (arena == NULL) {
         return;
+    }
     free_blocks(arena);
     free(arena);
 }
@@ -95,11 +98,13 @@ static bool add_block(struct tbk_arena *arena, size_t bytes)
         return false;
     }
     size_t block_bytes = bytes > arena->first_bytes ? bytes : arena->first_bytes;
-    if (block_bytes > arena->bytes_left)
+    if (block_bytes > arena->bytes_left) {
         block_bytes = bytes;
+    }
     struct block *block = malloc(sizeof *block + block_bytes);
-    if (block == NULL)
+    if (block == NULL) {
         return false;
+    }
     block->next = arena->blocks;
     arena->blocks = block;
     arena->bytes_left -= block_bytes;
@@ -115,8 +120,9 @@ void *tbk_arena_alloc(struct tbk_arena *arena, size_t bytes)
         return NULL;
     }
     bytes = align_up(bytes);
-    if (bytes > (size_t)(arena->end - arena->position) && !add_block(arena, bytes))
+    if (bytes > (size_t)(arena->end - arena->position) && !add_block(arena, bytes)) {
         return NULL;
+    }
     void *memory = arena->position;
     arena->position += bytes;
     return memory;
@@ -125,16 +131,18 @@ void *tbk_arena_alloc(struct tbk_arena *arena, size_t bytes)
 void *tbk_arena_zalloc(struct tbk_arena *arena, size_t bytes)
 {
     void *memory = tbk_arena_alloc(arena, bytes);
-    if (memory != NULL)
+    if (memory != NULL) {
         memset(memory, 0, bytes);
+    }
     return memory;
 }
 
 char *tbk_arena_strndup(struct tbk_arena *arena, const char *text, size_t length)
 {
     char *copy = tbk_arena_alloc(arena, length + 1);
-    if (copy == NULL)
+    if (copy == NULL) {
         return NULL;
+    }
     memcpy(copy, text, length);
     copy[length] = '\0';
     return copy;
@@ -149,8 +157,9 @@ char *tbk_arena_printf(struct tbk_arena *arena, const char *format, ...)
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     char *text = length < 0 ? NULL : tbk_arena_alloc(arena, (size_t)length + 1);
-    if (text != NULL)
+    if (text != NULL) {
         vsnprintf(text, (size_t)length + 1, format, again);
+    }
     va_end(again);
     return text;
 }

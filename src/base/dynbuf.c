@@ -22,8 +22,9 @@ void tbk_dynbuf_clear(struct tbk_dynbuf *buffer)
 {
     buffer->length = 0;
     buffer->failed = false;
-    if (buffer->data != NULL)
+    if (buffer->data != NULL) {
         buffer->data[0] = '\0';
+    }
 }
 
 /* Makes room for length more bytes and the NUL; marks the buffer when it cannot. */
@@ -34,13 +35,16 @@ static bool reserve(struct tbk_dynbuf *buffer, size_t length)
         return false;
     }
     size_t needed = buffer->length + length + 1;
-    if (needed <= buffer->capacity)
+    if (needed <= buffer->capacity) {
         return true;
+    }
     size_t capacity = buffer->capacity < CAPACITY_FIRST ? CAPACITY_FIRST : 2 * buffer->capacity;
-    if (capacity > buffer->length_max + 1)
+    if (capacity > buffer->length_max + 1) {
         capacity = buffer->length_max + 1;
-    if (capacity < needed)
+    }
+    if (capacity < needed) {
         capacity = needed;
+    }
     char *data = realloc(buffer->data, capacity);
     if (data == NULL) {
         buffer->failed = true;
@@ -53,10 +57,12 @@ static bool reserve(struct tbk_dynbuf *buffer, size_t length)
 
 void tbk_dynbuf_append(struct tbk_dynbuf *buffer, const void *data, size_t length)
 {
-    if (!reserve(buffer, length))
+    if (!reserve(buffer, length)) {
         return;
-    if (length > 0)
+    }
+    if (length > 0) {
         memcpy(buffer->data + buffer->length, data, length);
+    }
     buffer->length += length;
     buffer->data[buffer->length] = '\0';
 }
@@ -79,9 +85,9 @@ void tbk_dynbuf_printf(struct tbk_dynbuf *buffer, const char *format, ...)
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length < 0)
+    if (length < 0) {
         buffer->failed = true;
-    else if (reserve(buffer, (size_t)length)) {
+    } else if (reserve(buffer, (size_t)length)) {
         vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, again);
         buffer->length += (size_t)length;
     }

@@ -1,6 +1,6 @@
 /*
  * Why a call failed: a status, a sentence, and for INVALID_ARGUMENT every
- * violation found. Fixed size, no allocation, so that it works when memory is
+ * violation found. All of its text is UTF-8. Fixed size, no allocation, so that it works when memory is
  * exhausted. Owned by the caller, used by one thread at a time.
  */
 #ifndef TBK_BASE_ERROR_H

@@ -115,8 +115,9 @@ static void put_quoted(struct line *line, const char *text)
     put(line, "\"", 1);
     bool open = !line->cut;
     put_escaped(line, text, true);
-    if (open)
+    if (open) {
         put_ending(line, "\"");
+    }
 }
 
 static bool is_syntax(uint32_t code_point)
@@ -131,8 +132,9 @@ static bool is_bare(const char *text)
     for (size_t i = 0; i < length;) {
         uint32_t code_point;
         size_t step = tbk_utf8_decode(text + i, length - i, &code_point);
-        if (step == 0 || is_unsafe(code_point) || is_syntax(code_point))
+        if (step == 0 || is_unsafe(code_point) || is_syntax(code_point)) {
             return false;
+        }
         i += step;
     }
     return length > 0;
@@ -147,10 +149,11 @@ static void put_double(struct line *line, double value)
         return;
     }
     const char *name = isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
-    if (settings.format == TBK_LOG_JSON)
+    if (settings.format == TBK_LOG_JSON) {
         put_quoted(line, name);
-    else
+    } else {
         put_text(line, name);
+    }
 }
 
 static void put_value(struct line *line, const struct tbk_log_field *field)
@@ -158,10 +161,11 @@ static void put_value(struct line *line, const struct tbk_log_field *field)
     char number[24];
     switch (field->kind) {
     case TBK_LOG_FIELD_TEXT:
-        if (settings.format == TBK_LOG_JSON || !is_bare(field->value.text))
+        if (settings.format == TBK_LOG_JSON || !is_bare(field->value.text)) {
             put_quoted(line, field->value.text);
-        else
+        } else {
             put_escaped(line, field->value.text, false);
+        }
         break;
     case TBK_LOG_FIELD_INT:
         snprintf(number, sizeof number, "%lld", (long long)field->value.integer);
@@ -176,17 +180,20 @@ static void put_value(struct line *line, const struct tbk_log_field *field)
 /* Either the whole field or, when only its value is too long, as much as fits. */
 static void put_field(struct line *line, const struct tbk_log_field *field)
 {
-    if (field->kind == TBK_LOG_FIELD_TEXT && field->value.text == NULL)
+    if (field->kind == TBK_LOG_FIELD_TEXT && field->value.text == NULL) {
         return;
+    }
     size_t start = line->length;
     put_text(line, settings.format == TBK_LOG_JSON ? ",\"" : " ");
     put_text(line, field->key);
     put_text(line, settings.format == TBK_LOG_JSON ? "\":" : "=");
     size_t value_start = line->length;
-    if (!line->cut)
+    if (!line->cut) {
         put_value(line, field);
-    if (line->cut && line->length == value_start)
+    }
+    if (line->cut && line->length == value_start) {
         line->length = start;
+    }
 }
 
 static void put_start(struct line *line, enum tbk_log_level level, const char *message)
@@ -225,16 +232,19 @@ bool tbk_log_enabled(enum tbk_log_level level)
 void tbk_log_write(enum tbk_log_level level, const char *message, const struct tbk_log_field *fields,
                    int field_count)
 {
-    if (!tbk_log_enabled(level))
+    if (!tbk_log_enabled(level)) {
         return;
+    }
     struct line line;
     line.length = 0;
     line.cut = false;
     put_start(&line, level, message);
-    for (int i = 0; i < field_count; i++)
+    for (int i = 0; i < field_count; i++) {
         put_field(&line, &fields[i]);
-    if (line.cut)
+    }
+    if (line.cut) {
         put_ending(&line, settings.format == TBK_LOG_JSON ? CUT_JSON : CUT_TEXT);
+    }
     put_ending(&line, settings.format == TBK_LOG_JSON ? "}\n" : "\n");
 
     /* A log that cannot be written has nowhere to complain. */

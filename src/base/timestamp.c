@@ -94,13 +94,15 @@ struct reader {
 
 static bool read_digits(struct reader *reader, int count, uint32_t *ret_value)
 {
-    if (reader->end - reader->next < count)
+    if (reader->end - reader->next < count) {
         return false;
+    }
     uint32_t value = 0;
     for (int i = 0; i < count; i++) {
         uint32_t digit = (uint32_t)(unsigned char)reader->next[i] - '0';
-        if (digit > 9)
+        if (digit > 9) {
             return false;
+        }
         value = 10 * value + digit;
     }
     reader->next += count;
@@ -110,8 +112,9 @@ static bool read_digits(struct reader *reader, int count, uint32_t *ret_value)
 
 static bool read_char(struct reader *reader, char expected)
 {
-    if (reader->next == reader->end || *reader->next != expected)
+    if (reader->next == reader->end || *reader->next != expected) {
         return false;
+    }
     reader->next++;
     return true;
 }
@@ -123,14 +126,17 @@ static bool read_date(struct reader *reader, int64_t *ret_us)
     uint32_t month;
     uint32_t day;
     if (!read_digits(reader, 4, &year) || !read_char(reader, '-') || !read_digits(reader, 2, &month) ||
-        !read_char(reader, '-') || !read_digits(reader, 2, &day))
+        !read_char(reader, '-') || !read_digits(reader, 2, &day)) {
         return false;
-    if (year < 1 || month < 1 || month > 12 || day < 1)
+    }
+    if (year < 1 || month < 1 || month > 12 || day < 1) {
         return false;
+    }
     bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     uint32_t day_max = month == 2 && leap ? 29 : month_days[month - 1];
-    if (day > day_max)
+    if (day > day_max) {
         return false;
+    }
     *ret_us = TBK_TIMESTAMP_MIN + (int64_t)(day_from_date(year, month, day) - DAY_OF_0001_01_01) * US_PER_DAY;
     return true;
 }
@@ -141,11 +147,13 @@ static bool read_fraction(struct reader *reader, int64_t *ret_us)
     int64_t us = 0;
     int count = 0;
     for (uint32_t digit; count < 9 && read_digits(reader, 1, &digit); count++) {
-        if (count < 6)
+        if (count < 6) {
             us = 10 * us + digit;
+        }
     }
-    for (int i = count; i < 6; i++)
+    for (int i = count; i < 6; i++) {
         us *= 10;
+    }
     *ret_us = us;
     return count > 0;
 }
@@ -156,13 +164,16 @@ static bool read_time(struct reader *reader, int64_t *ret_us)
     uint32_t minutes;
     uint32_t seconds;
     if (!read_digits(reader, 2, &hours) || !read_char(reader, ':') || !read_digits(reader, 2, &minutes) ||
-        !read_char(reader, ':') || !read_digits(reader, 2, &seconds))
+        !read_char(reader, ':') || !read_digits(reader, 2, &seconds)) {
         return false;
-    if (hours > 23 || minutes > 59 || seconds > 59)
+    }
+    if (hours > 23 || minutes > 59 || seconds > 59) {
         return false;
+    }
     int64_t fraction = 0;
-    if (read_char(reader, '.') && !read_fraction(reader, &fraction))
+    if (read_char(reader, '.') && !read_fraction(reader, &fraction)) {
         return false;
+    }
     *ret_us = (int64_t)(hours * 3600 + minutes * 60 + seconds) * US_PER_SECOND + fraction;
     return true;
 }
@@ -171,18 +182,22 @@ static bool read_time(struct reader *reader, int64_t *ret_us)
 static bool read_offset(struct reader *reader, int64_t *ret_us)
 {
     *ret_us = 0;
-    if (reader->next == reader->end || read_char(reader, 'Z') || read_char(reader, 'z'))
+    if (reader->next == reader->end || read_char(reader, 'Z') || read_char(reader, 'z')) {
         return true;
+    }
     bool negative = read_char(reader, '-');
     uint32_t hours;
     uint32_t minutes = 0;
-    if ((!negative && !read_char(reader, '+')) || !read_digits(reader, 2, &hours))
+    if ((!negative && !read_char(reader, '+')) || !read_digits(reader, 2, &hours)) {
         return false;
+    }
     bool colon = read_char(reader, ':');
-    if ((colon || reader->next != reader->end) && !read_digits(reader, 2, &minutes))
+    if ((colon || reader->next != reader->end) && !read_digits(reader, 2, &minutes)) {
         return false;
-    if (hours > 23 || minutes > 59)
+    }
+    if (hours > 23 || minutes > 59) {
         return false;
+    }
     int64_t offset = (int64_t)(hours * 3600 + minutes * 60) * US_PER_SECOND;
     *ret_us = negative ? -offset : offset;
     return true;
@@ -194,17 +209,21 @@ bool tbk_timestamp_parse(const char *text, size_t length, int64_t *ret_us)
     int64_t date;
     int64_t time = 0;
     int64_t offset = 0;
-    if (!read_date(&reader, &date))
+    if (!read_date(&reader, &date)) {
         return false;
+    }
     if (reader.next != reader.end) {
-        if (!read_char(&reader, ' ') && !read_char(&reader, 'T') && !read_char(&reader, 't'))
+        if (!read_char(&reader, ' ') && !read_char(&reader, 'T') && !read_char(&reader, 't')) {
             return false;
-        if (!read_time(&reader, &time) || !read_offset(&reader, &offset) || reader.next != reader.end)
+        }
+        if (!read_time(&reader, &time) || !read_offset(&reader, &offset) || reader.next != reader.end) {
             return false;
+        }
     }
     int64_t us = date + time - offset;
-    if (us < TBK_TIMESTAMP_MIN || us > TBK_TIMESTAMP_MAX)
+    if (us < TBK_TIMESTAMP_MIN || us > TBK_TIMESTAMP_MAX) {
         return false;
+    }
     *ret_us = us;
     return true;
 }
@@ -212,10 +231,12 @@ bool tbk_timestamp_parse(const char *text, size_t length, int64_t *ret_us)
 bool tbk_timestamp_from_proto(int64_t seconds, int32_t nanos, int64_t *ret_us)
 {
     /* Both limits are whole seconds apart, so this is the exact range. */
-    if (seconds < TBK_TIMESTAMP_MIN / US_PER_SECOND || seconds > TBK_TIMESTAMP_MAX / US_PER_SECOND)
+    if (seconds < TBK_TIMESTAMP_MIN / US_PER_SECOND || seconds > TBK_TIMESTAMP_MAX / US_PER_SECOND) {
         return false;
-    if (nanos < 0 || nanos > 999999999)
+    }
+    if (nanos < 0 || nanos > 999999999) {
         return false;
+    }
     *ret_us = seconds * US_PER_SECOND + nanos / 1000;
     return true;
 }

@@ -212,8 +212,7 @@ struct tbk_bench_workload *tbk_bench_workload_create(const struct tbk_bench_work
         workload->creates[i] = (Tradebook__V1__CreateSignalRequest)TRADEBOOK__V1__CREATE_SIGNAL_REQUEST__INIT;
         workload->creates[i].signal = &workload->signals[i];
     }
-    workload->batch =
-        (Tradebook__V1__BatchCreateSignalsRequest)TRADEBOOK__V1__BATCH_CREATE_SIGNALS_REQUEST__INIT;
+    workload->batch = (Tradebook__V1__BatchCreateSignalsRequest)TRADEBOOK__V1__BATCH_CREATE_SIGNALS_REQUEST__INIT;
     workload->batch.n_signals = config->batch_signals;
     workload->batch.signals = workload->signal_pointers;
     workload->echo = (Tradebook__V1__EchoRequest)TRADEBOOK__V1__ECHO_REQUEST__INIT;
@@ -296,7 +295,8 @@ enum tradebook_code tbk_bench_check_reply(enum tbk_bench_op op, const ProtobufCM
     if (op != TBK_BENCH_BATCH) {
         return TRADEBOOK_OK;
     }
-    const Tradebook__V1__BatchCreateSignalsResponse *batch = (const Tradebook__V1__BatchCreateSignalsResponse *)reply;
+    const Tradebook__V1__BatchCreateSignalsResponse *batch =
+        (const Tradebook__V1__BatchCreateSignalsResponse *)reply;
     for (size_t i = 0; i < batch->n_results; i++) {
         if (batch->results[i]->status != NULL) {
             return (enum tradebook_code)batch->results[i]->status->code;

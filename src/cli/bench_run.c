@@ -73,7 +73,8 @@ static void keep_error(struct run *run, enum tradebook_code code, const struct t
     }
 }
 
-static void record(struct slot *slot, enum tradebook_code code, const struct tradebook_error *error, uint64_t end_ns)
+static void record(struct slot *slot, enum tradebook_code code, const struct tradebook_error *error,
+                   uint64_t end_ns)
 {
     struct run *run = slot->run;
     if (atomic_load(&run->phase) != PHASE_MEASURE) {

@@ -15,8 +15,8 @@ struct tbk_bench_run_config {
     unsigned client_count;
     const struct tbk_bench_workload *workload;
     struct tbk_bench_mix mix;
-    unsigned in_flight; /* over all clients */
-    int64_t warmup_ms;  /* not measured */
+    unsigned in_flight;  /* over all clients */
+    int64_t warmup_ms;   /* not measured */
     int64_t duration_ms; /* used when count is 0 */
     int64_t count;       /* calls to measure */
     int64_t timeout_ms;  /* of a call; 0: the client's default */

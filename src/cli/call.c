@@ -38,7 +38,8 @@ struct call_args {
 
 static const struct argp_option options[] = {
     {"request-id", OPTION_REQUEST_ID, "HEX", 0,
-     "Identity of the request, 32 hexadecimal digits: calling again with the same one asks for the first answer again "
+     "Identity of the request, 32 hexadecimal digits: calling again with the same one asks for the first answer "
+     "again "
      "(default: a new one)",
      0},
     {"compact", OPTION_COMPACT, NULL, 0, "Print the answer on one line", 0},
@@ -48,13 +49,16 @@ static const struct argp_option options[] = {
 static const char arguments_doc[] = "[METHOD [JSON|-]]";
 
 static const char doc[] =
-    "Call one method of a server. JSON is the request, - reads it from the standard input; without it the request is "
+    "Call one method of a server. JSON is the request, - reads it from the standard input; without it the request "
+    "is "
     "empty. The answer goes to the standard output. Without METHOD, print the names of all methods."
     "\v"
     "METHOD is SERVICE/METHOD, such as SignalService/GetSignal; the package may stand before it. JSON follows the "
-    "proto3 JSON mapping: fields in lowerCamelCase or as in the .proto files, 64-bit integers as strings or numbers, "
+    "proto3 JSON mapping: fields in lowerCamelCase or as in the .proto files, 64-bit integers as strings or "
+    "numbers, "
     "times as \"2024-05-01T12:00:00Z\", enumeration values by name, bytes in base64.\n\n"
-    "Exit status: 0 when the call succeeded; 1 when it failed, with \"CODE: message\" and one line for each wrong field "
+    "Exit status: 0 when the call succeeded; 1 when it failed, with \"CODE: message\" and one line for each wrong "
+    "field "
     "on the standard error; 2 when the arguments or the JSON are wrong and nothing was sent.\n\n"
     "Examples:\n"
     "  tradebook call AdminService/GetServerInfo\n"
@@ -224,10 +228,12 @@ static int send_request(struct call_args *args, const struct tbk_catalog *catalo
     int exit_status = tbk_connection_open(&args->connection);
     if (exit_status != TBK_EXIT_OK)
         return exit_status;
-    const struct tradebook_call_options call_options = {.request_id = args->has_request_id ? args->request_id : NULL};
+    const struct tradebook_call_options call_options = {.request_id =
+                                                            args->has_request_id ? args->request_id : NULL};
     struct tradebook_error error;
     ProtobufCMessage *reply = NULL;
-    if (tradebook_call(args->connection.client, rpc->name, request, &call_options, &reply, &error) == TRADEBOOK_OK) {
+    if (tradebook_call(args->connection.client, rpc->name, request, &call_options, &reply, &error) ==
+        TRADEBOOK_OK) {
         exit_status = print_reply(reply, catalog, args->compact);
         tradebook_message_free(reply);
     } else {

@@ -9,25 +9,24 @@
 #include "cli/commands.h"
 
 /* TBK_COMPLETION_DIR is set by the build. */
-#define EMBED(shell)                                                                                       \
-    __asm__(".section .rodata\n"                                                                           \
-            "tbk_completion_" #shell "_begin:\n"                                                           \
-            ".incbin \"" TBK_COMPLETION_DIR "/tradebook." #shell "\"\n"                                    \
-            ".byte 0\n"                                                                                    \
-            ".previous\n");                                                                                \
+#define EMBED(shell)                                                                                              \
+    __asm__(".section .rodata\n"                                                                                  \
+            "tbk_completion_" #shell "_begin:\n"                                                                  \
+            ".incbin \"" TBK_COMPLETION_DIR "/tradebook." #shell "\"\n"                                           \
+            ".byte 0\n"                                                                                           \
+            ".previous\n");                                                                                       \
     extern const char tbk_completion_##shell##_begin[]
 
 EMBED(bash);
 EMBED(zsh);
 EMBED(fish);
 
-static const char doc[] =
-    "Print the completion script of SHELL: bash, zsh or fish."
-    "\v"
-    "Examples:\n"
-    "  tradebook completion bash >~/.local/share/bash-completion/completions/tradebook\n"
-    "  tradebook completion zsh >\"${fpath[1]}/_tradebook\"\n"
-    "  tradebook completion fish >~/.config/fish/completions/tradebook.fish";
+static const char doc[] = "Print the completion script of SHELL: bash, zsh or fish."
+                          "\v"
+                          "Examples:\n"
+                          "  tradebook completion bash >~/.local/share/bash-completion/completions/tradebook\n"
+                          "  tradebook completion zsh >\"${fpath[1]}/_tradebook\"\n"
+                          "  tradebook completion fish >~/.config/fish/completions/tradebook.fish";
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {

@@ -63,7 +63,7 @@ static const struct setting settings[] = {
     {"log-format", "FORMAT", KIND_CHOICE, FIELD(log_format), 0, 0, log_formats, "text", "text or json"},
     {"ready-fd", "FD", KIND_WHOLE, FIELD(ready_fd), 1, 1 << 20, NULL, NULL,
      "When serving, write \"ready\" and the addresses to this descriptor and close it"},
-    {"quiet", NULL, KIND_FLAG, FIELD(quiet), 0, 0, NULL, NULL, "Log warnings, errors and the start only"},
+    {"quiet", NULL, KIND_FLAG, FIELD(quiet), 0, 0, NULL, NULL, "Log warnings and errors only"},
     {"config", "FILE", KIND_TEXT, FIELD(config), 0, 0, NULL, NULL, "Read settings from FILE"},
 };
 

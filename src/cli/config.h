@@ -43,7 +43,7 @@ struct tbk_config {
 
 /* Reads command line, environment and config file. INVALID_ARGUMENT names the
  * setting and where it was given. Wrong options and --help end the process, as
- * with argp. On failure there is nothing to free. */
+ * with argp. On failure *ret_config is untouched. */
 enum tbk_status tbk_config_load(int argc, char **argv, struct tbk_config *ret_config,
                                 struct tbk_error *error) TBK_MUST_CHECK;
 

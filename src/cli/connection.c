@@ -10,7 +10,8 @@
 
 static const struct argp_option options[] = {
     {"address", 'a', "URL", 0,
-     "The server: tcp://HOST:PORT, ipc:///PATH or ws://HOST:PORT/PATH. Default: TRADEBOOK_ADDRESS of the environment, "
+     "The server: tcp://HOST:PORT, ipc:///PATH or ws://HOST:PORT/PATH. Default: TRADEBOOK_ADDRESS of the "
+     "environment, "
      "else the socket of a server of this user on this machine, else " TBK_DEFAULT_TCP_URL,
      0},
     {"timeout", 't', "SECONDS", 0, "How long a call may take, fractions allowed (default 10)", 0},
@@ -69,7 +70,8 @@ void tbk_connection_close(struct tbk_connection *connection)
 void tbk_connection_print_error(const struct tbk_connection *connection, const struct tradebook_error *error)
 {
     fprintf(stderr, "%s: %s\n", tradebook_code_name(error->code), error->message);
-    size_t kept = error->violation_count < TRADEBOOK_VIOLATIONS_MAX ? error->violation_count : TRADEBOOK_VIOLATIONS_MAX;
+    size_t kept =
+        error->violation_count < TRADEBOOK_VIOLATIONS_MAX ? error->violation_count : TRADEBOOK_VIOLATIONS_MAX;
     for (size_t i = 0; i < kept; i++) {
         const struct tradebook_violation *violation = &error->violations[i];
         fprintf(stderr, "  %s%s%s\n", violation->field, violation->field[0] != '\0' ? ": " : "",

@@ -21,21 +21,21 @@ enum { PAGE_ROWS_MAX = 1000 };
 struct resource {
     const char *name;
     const char *method;
-    const char *table_columns; /* of a table, unless the user names others */
+    const char *table_columns; /* of the table format: the most telling first, as a terminal may cut the last */
 };
 
 static const struct resource resources[] = {
     {"signals", "/tradebook.v1.SignalService/ListSignals",
-     "id,timestamp,symbol,direction,confidence,tier,entry_price,tp_price,sl_price,result,pnl,strategy"},
+     "id,timestamp,symbol,direction,tier,confidence,entry_price,result,pnl,tp_price,sl_price,strategy"},
     {"results", "/tradebook.v1.TradeService/ListSignalResults",
-     "id,signal_id,entry_timestamp,entry_price,exit_timestamp,exit_price,exit_reason,outcome,pnl_usd,pnl_percent"},
+     "id,signal_id,outcome,pnl_usd,pnl_percent,exit_reason,entry_timestamp,exit_timestamp,entry_price,exit_price"},
     {"theories", "/tradebook.v1.TheoryService/ListTheoryRecords",
      "id,signal_id,theory_name,contribution_score,was_correct,created_at"},
     {"patterns", "/tradebook.v1.PatternService/ListPatterns", "id,name,wins,total,win_rate,updated_at"},
     {"risk", "/tradebook.v1.RiskService/ListRiskSnapshots",
-     "signal_id,pair,tier,mode,entry_time,entry_price,tp_price,sl_price,rr_expected,result,r_realized"},
+     "signal_id,pair,tier,mode,entry_time,result,r_realized,rr_expected,entry_price,tp_price,sl_price"},
     {"models", "/tradebook.v1.ModelService/ListModelDeployments",
-     "id,version,model_type,deployed_at,is_promoted,is_active,model_path"},
+     "id,version,model_type,is_promoted,is_active,deployed_at,model_path"},
 };
 
 enum { RESOURCE_COUNT = sizeof resources / sizeof resources[0] };
@@ -64,11 +64,14 @@ static const struct argp_option options[] = {
 static const char doc[] =
     "List records of a server. RESOURCE is signals, results (trades), theories, patterns, risk or models."
     "\v"
-    "A filter compares columns with = != < <= > >= and combines comparisons by AND, OR, NOT and parentheses. Texts and "
-    "times are quoted; enumeration values, numbers, true, false and NULL are bare. An order names columns, each with "
+    "A filter compares columns with = != < <= > >= and combines comparisons by AND, OR, NOT and parentheses. "
+    "Texts and "
+    "times are quoted; enumeration values, numbers, true, false and NULL are bare. An order names columns, each "
+    "with "
     "asc or desc.\n\n"
     "How values of the database appear:\n"
-    "  table  the main columns; NULL is empty, times to the second in UTC\n"
+    "  table  the main columns; NULL is empty, FLOAT to 8 digits, times to the\n"
+    "         second in UTC\n"
     "  csv    RFC 4180 with a header, all columns, values as SQL shows them:\n"
     "         NULL is empty (an empty text is \"\"), times in UTC are\n"
     "         YYYY-MM-DD HH:MM:SS.ffffff, booleans 0 and 1, enumerations in\n"
@@ -100,7 +103,8 @@ static void find_resource(struct list_args *args, const char *name, const struct
     if (nearest != NULL)
         argp_error(state, "there is no resource \"%s\". Did you mean \"%s\"?", name, nearest);
     else
-        argp_error(state, "there is no resource \"%s\"; there are signals, results, theories, patterns, risk and models.",
+        argp_error(state,
+                   "there is no resource \"%s\"; there are signals, results, theories, patterns, risk and models.",
                    name);
 }
 
@@ -160,7 +164,8 @@ static const ProtobufCFieldDescriptor *repeated_field(const ProtobufCMessageDesc
     return NULL;
 }
 
-static const struct tbk_table *find_table(const struct tbk_schema *schema, const ProtobufCMessageDescriptor *message)
+static const struct tbk_table *find_table(const struct tbk_schema *schema,
+                                          const ProtobufCMessageDescriptor *message)
 {
     for (size_t i = 0; i < TBK_TABLE_COUNT; i++) {
         if (schema->tables[i].message == message)
@@ -175,8 +180,8 @@ static bool add_columns(struct tbk_list_output *output, const struct tbk_table *
         size_t length = strcspn(names, ",");
         const struct tbk_column *column = tbk_table_column(table, names, length);
         if (column == NULL) {
-            fprintf(stderr, "tradebook list: --columns: %s has no column \"%.*s\"; it has", table->name, (int)length,
-                    names);
+            fprintf(stderr, "tradebook list: --columns: %s has no column \"%.*s\"; it has", table->name,
+                    (int)length, names);
             for (unsigned i = 0; i < table->column_count; i++)
                 fprintf(stderr, "%s %s", i > 0 ? "," : "", table->columns[i].name);
             fputs(".\n", stderr);
@@ -241,8 +246,9 @@ static enum tbk_status print_page(struct tbk_list_output *output, const Protobuf
 /* Fetches and prints page after page, as soon as each is there. The output
  * begins with the first page, so that nothing is printed when the server refuses
  * the filter. TBK_OK also when the output cannot be written; main tells of it. */
-static enum tbk_status print_pages(struct list_args *args, ProtobufCMessage *request, struct tbk_list_output *output,
-                                   struct tradebook_error *call_error, struct tbk_error *error)
+static enum tbk_status print_pages(struct list_args *args, ProtobufCMessage *request,
+                                   struct tbk_list_output *output, struct tradebook_error *call_error,
+                                   struct tbk_error *error)
 {
     int64_t left = args->limit;
     ProtobufCMessage *response = NULL;

@@ -77,11 +77,20 @@ static bool is_number(const struct tbk_column *column)
 static enum tbk_status table_begin(struct tbk_list_output *output, struct tbk_error *error)
 {
     for (size_t i = 0; i < output->column_count; i++)
-        output->titles[i] = (struct tbk_text_column){.title = output->columns[i]->name,
-                                                     .right = is_number(output->columns[i])};
+        output->titles[i] =
+            (struct tbk_text_column){.title = output->columns[i]->name, .right = is_number(output->columns[i])};
     output->table = tbk_text_table_create(stdout, output->titles, output->column_count, tbk_terminal_width(stdout),
                                           tbk_terminal_bold(stdout));
     return output->table != NULL ? TBK_OK : too_large(error);
+}
+
+/* Eight digits are plenty for reading; exact numbers are for csv and json. */
+static void append_short_double(double value, struct tbk_dynbuf *out)
+{
+    if (fabs(value) < 1e8)
+        tbk_dynbuf_printf(out, "%.8g", value);
+    else
+        append_double(value, out);
 }
 
 /* NULL is empty, a time is shown to the second. */
@@ -99,7 +108,7 @@ static void append_table_cell(const struct tbk_column *column, struct tbk_value 
             tbk_dynbuf_printf(out, "%" PRId64, value.integer);
         return;
     case TBK_VALUE_REAL:
-        append_double(value.real, out);
+        append_short_double(value.real, out);
         return;
     case TBK_VALUE_TEXT:
         tbk_dynbuf_append(out, value.text.data, value.text.length);

@@ -159,8 +159,6 @@ static enum tbk_status start_server(struct serving *serving, struct tbk_error *e
         .message_bytes_max = 2 * (size_t)settings->message_bytes,
         .send_timeout_ms = settings->send_timeout_ms,
         .ipc_permissions = (unsigned)settings->ipc_mode,
-        .on_fatal = on_fatal,
-        .on_fatal_argument = serving,
     };
     return tbk_server_create(&config, &serving->server, error);
 }
@@ -177,16 +175,13 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
     return status;
 }
 
-/* These lines are what a person or a script waits for; no log level hides them. */
+/* Tells people by the log and scripts by the descriptor they gave. */
 static void announce(const struct serving *serving)
 {
     size_t count = serving->config.listen.count;
-    for (size_t i = 0; i < count; i++) {
-        const struct tbk_log_field address = TBK_LOG_STR("address", tbk_server_address(serving->server, i));
-        tbk_log_write(TBK_LOG_INFO, "listening", &address, 1);
-    }
-    const struct tbk_log_field database = TBK_LOG_STR("database", serving->info.location);
-    tbk_log_write(TBK_LOG_INFO, "ready", &database, 1);
+    for (size_t i = 0; i < count; i++)
+        tbk_log(TBK_LOG_INFO, "listening", TBK_LOG_STR("address", tbk_server_address(serving->server, i)));
+    tbk_log(TBK_LOG_INFO, "ready", TBK_LOG_STR("database", serving->info.location));
     int fd = (int)serving->config.ready_fd;
     if (fd < 0)
         return;
@@ -241,6 +236,11 @@ static void stop(struct serving *serving)
     alarm(0);
 }
 
+static int exit_status_of(enum tbk_status failure)
+{
+    return failure == TBK_INVALID_ARGUMENT ? TBK_EXIT_USAGE : TBK_EXIT_FAILURE;
+}
+
 static int serve(struct serving *serving)
 {
     struct tbk_error error;
@@ -255,7 +255,7 @@ static int serve(struct serving *serving)
     } else {
         status = tbk_error_finish(&error);
         fprintf(stderr, "tradebook serve: %s\n", error.message);
-        exit_status = status == TBK_INVALID_ARGUMENT ? TBK_EXIT_USAGE : TBK_EXIT_FAILURE;
+        exit_status = exit_status_of(status);
     }
     stop(serving);
     if (exit_status == TBK_EXIT_OK)
@@ -263,9 +263,18 @@ static int serve(struct serving *serving)
     return exit_status;
 }
 
-static bool descriptor_open(int64_t fd)
+/* What the table of settings cannot check. Before anything is created. */
+static enum tbk_status check(const struct tbk_config *config, struct tbk_error *error)
 {
-    return fd < 0 || fcntl((int)fd, F_GETFD) >= 0;
+    if (config->ready_fd >= 0 && fcntl((int)config->ready_fd, F_GETFD) < 0)
+        return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--ready-fd: descriptor %d is not open",
+                             (int)config->ready_fd);
+    for (size_t i = 0; i < config->listen.count; i++) {
+        enum tbk_status status = tbk_server_check_url(config->listen.items[i], error);
+        if (status != TBK_OK)
+            return status;
+    }
+    return TBK_OK;
 }
 
 int tbk_cli_serve(int argc, char **argv)
@@ -273,16 +282,14 @@ int tbk_cli_serve(int argc, char **argv)
     struct serving serving = {.signal_fd = -1, .fatal_fd = -1};
     struct tbk_error error;
     tbk_error_init(&error);
+    const struct tbk_config *config = &serving.config;
     enum tbk_status status = tbk_config_load(argc, argv, &serving.config, &error);
+    if (status == TBK_OK)
+        status = check(config, &error);
     if (status != TBK_OK) {
         fprintf(stderr, "tradebook serve: %s\n", error.message);
-        return status == TBK_INVALID_ARGUMENT ? TBK_EXIT_USAGE : TBK_EXIT_FAILURE;
-    }
-    const struct tbk_config *config = &serving.config;
-    if (!descriptor_open(config->ready_fd)) {
-        fprintf(stderr, "tradebook serve: --ready-fd: descriptor %d is not open\n", (int)config->ready_fd);
         tbk_config_fini(&serving.config);
-        return TBK_EXIT_USAGE;
+        return exit_status_of(status);
     }
     enum tbk_log_level level = (enum tbk_log_level)config->log_level;
     tbk_log_configure(STDERR_FILENO, config->quiet && level < TBK_LOG_WARNING ? TBK_LOG_WARNING : level,

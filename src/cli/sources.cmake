@@ -1,7 +1,23 @@
-file(GLOB cli_sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} cli/*.c)
-list(REMOVE_ITEM cli_sources cli/main.c)
 tbk_layer(cli
-  SOURCES ${cli_sources}
+  SOURCES
+    cli/address.c
+    cli/bench.c
+    cli/bench_alternate.c
+    cli/bench_ops.c
+    cli/bench_report.c
+    cli/bench_run.c
+    cli/call.c
+    cli/catalog.c
+    cli/completion.c
+    cli/config.c
+    cli/connection.c
+    cli/histogram.c
+    cli/list.c
+    cli/list_output.c
+    cli/serve.c
+    cli/suggest.c
+    cli/text_table.c
+    cli/version.c
   LINK tbk_transport tbk_json tradebook_static PkgConfig::INIH)
 
 # The completion scripts are part of the program, see cli/completion.c.

@@ -10,12 +10,12 @@
 #include "base/text.h"
 
 enum {
-    GAP = 2,            /* spaces between columns */
-    SHRUNK_WIDTH_MIN = 6, /* no column of text becomes narrower */
+    GAP = 2,               /* spaces between columns */
+    SHRUNK_WIDTH_MIN = 20, /* no column of text becomes narrower; a time fits */
     TERMINAL_WIDTH_DEFAULT = 80,
 };
 #define TEXT_BYTES_MAX ((size_t)1024 * 1024 * 1024)
-#define ELLIPSIS "\xE2\x80\xA6"
+#define ELLIPSIS       "\xE2\x80\xA6"
 
 struct tbk_text_table {
     FILE *out;
@@ -89,7 +89,7 @@ static size_t width_of(const char *text)
 }
 
 /* Takes one character at a time from the widest column of text until the row
- * fits or nothing is left to take. */
+ * fits or nothing is left to take; the end of each line is then cut off. */
 static void shrink_widths(struct tbk_text_table *table)
 {
     size_t total = GAP * (table->column_count - 1);
@@ -119,7 +119,8 @@ static void set_widths(struct tbk_text_table *table)
         size_t width = width_of(cell);
         if (width > table->widths[column])
             table->widths[column] = width;
-        column = (column + 1) % table->column_count;
+        if (++column == table->column_count)
+            column = 0;
     }
     if (table->width_max > 0)
         shrink_widths(table);

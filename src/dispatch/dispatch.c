@@ -2,6 +2,7 @@
 #include "dispatch/dispatch.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
 #include "base/timestamp.h"
@@ -51,16 +52,61 @@ static void set_times(const struct tbk_dispatch *dispatch, struct tbk_job *job)
     job->deadline_us = job->received_us + timeout_ms * 1000;
 }
 
-static enum tbk_status decode_payload(struct tbk_job *job)
+static enum tbk_status check_request(const struct tbk_dispatch *dispatch, struct tbk_job *job, struct tbk_error *error)
+{
+    job->call = (struct tbk_call){
+        .context = dispatch->config.context,
+        .arena = job->arena,
+        .now_us = tbk_now_us(),
+        .client = job->envelope.client,
+        .error = error,
+    };
+    return job->method->check == NULL ? TBK_OK : job->method->check(&job->call, job->method, job->request);
+}
+
+static bool names_field(const struct tbk_error *error, size_t violations, const char *field)
+{
+    size_t i = 0;
+    while (i < violations && strcmp(error->violations[i].field, field) != 0) {
+        i++;
+    }
+    return i < violations;
+}
+
+/* Text that is not UTF-8 and unknown enumeration numbers must not hide what else
+ * is wrong: adds the violations of fields that have none yet. */
+static void check_the_rest(const struct tbk_dispatch *dispatch, struct tbk_job *job)
+{
+    struct tbk_error *rest = tbk_arena_alloc(job->arena, sizeof *rest);
+    if (rest == NULL) {
+        return;
+    }
+    tbk_error_init(rest);
+    if (check_request(dispatch, job, rest) != TBK_INVALID_ARGUMENT) {
+        return;
+    }
+    const size_t before = tbk_error_violations_kept(&job->error);
+    for (size_t i = 0; i < tbk_error_violations_kept(rest); i++) {
+        const struct tbk_violation *violation = &rest->violations[i];
+        if (!names_field(&job->error, before, violation->field)) {
+            tbk_error_violation(&job->error, violation->field, "%s", violation->description);
+        }
+    }
+}
+
+static enum tbk_status decode_payload(const struct tbk_dispatch *dispatch, struct tbk_job *job)
 {
     const struct tbk_envelope *envelope = &job->envelope;
     const enum tbk_status status =
         tbk_wire_check(job->method->request, envelope->payload, envelope->payload_bytes, &job->error);
-    if (status != TBK_OK) {
-        return status;
-    }
     job->request = protobuf_c_message_unpack(job->method->request, tbk_arena_allocator(job->arena),
                                              envelope->payload_bytes, envelope->payload);
+    if (status != TBK_OK) {
+        if (job->request != NULL) {
+            check_the_rest(dispatch, job);
+        }
+        return status;
+    }
     if (job->request != NULL) {
         return TBK_OK;
     }
@@ -69,18 +115,6 @@ static enum tbk_status decode_payload(struct tbk_job *job)
                              "The request unpacks to more memory than one request may have. Send less at once.");
     }
     return tbk_error_set(&job->error, TBK_INVALID_ARGUMENT, "The payload is not a %s.", job->method->request->name);
-}
-
-static enum tbk_status check_request(const struct tbk_dispatch *dispatch, struct tbk_job *job)
-{
-    job->call = (struct tbk_call){
-        .context = dispatch->config.context,
-        .arena = job->arena,
-        .now_us = tbk_now_us(),
-        .client = job->envelope.client,
-        .error = &job->error,
-    };
-    return job->method->check == NULL ? TBK_OK : job->method->check(&job->call, job->method, job->request);
 }
 
 /* Identifies the request beside its id: the same id with another method or
@@ -149,10 +183,10 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
     }
     if (status == TBK_OK) {
         set_times(dispatch, job);
-        status = decode_payload(job);
+        status = decode_payload(dispatch, job);
     }
     if (status == TBK_OK) {
-        status = check_request(dispatch, job);
+        status = check_request(dispatch, job, &job->error);
     }
     if (status == TBK_OK && job->method->kind == TBK_METHOD_INLINE) {
         status = run_inline(job);

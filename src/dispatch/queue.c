@@ -40,7 +40,31 @@ bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job)
     return accepted;
 }
 
-struct tbk_job *tbk_queue_pop(struct tbk_queue *queue, unsigned count_max)
+/* Cuts the front of the queue off, up to the last job that goes with the first. */
+static struct tbk_job *take_front(struct tbk_queue *queue, unsigned count_max, tbk_queue_together *together)
+{
+    struct tbk_job *first = queue->first;
+    if (first == NULL) {
+        return NULL;
+    }
+    struct tbk_job *last = first;
+    unsigned count = 1;
+    if (together == NULL || together(first)) {
+        while (count < count_max && last->next != NULL && (together == NULL || together(last->next))) {
+            last = last->next;
+            count++;
+        }
+    }
+    queue->length -= count;
+    queue->first = last->next;
+    if (queue->first == NULL) {
+        queue->last = NULL;
+    }
+    last->next = NULL;
+    return first;
+}
+
+struct tbk_job *tbk_queue_pop(struct tbk_queue *queue, unsigned count_max, tbk_queue_together *together)
 {
     pthread_mutex_lock(&queue->mutex);
     while (queue->first == NULL && !queue->closed) {
@@ -48,20 +72,7 @@ struct tbk_job *tbk_queue_pop(struct tbk_queue *queue, unsigned count_max)
         pthread_cond_wait(&queue->not_empty, &queue->mutex);
         queue->waiting--;
     }
-    struct tbk_job *first = queue->first;
-    struct tbk_job *last = first;
-    for (unsigned taken = 1; last != NULL && taken < count_max && last->next != NULL; taken++) {
-        last = last->next;
-        queue->length--;
-    }
-    if (last != NULL) {
-        queue->length--;
-        queue->first = last->next;
-        last->next = NULL;
-        if (queue->first == NULL) {
-            queue->last = NULL;
-        }
-    }
+    struct tbk_job *first = take_front(queue, count_max, together);
     pthread_mutex_unlock(&queue->mutex);
     return first;
 }

@@ -27,9 +27,13 @@ void tbk_queue_fini(struct tbk_queue *queue);
  * caller's. Never blocks for long. */
 bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job);
 
-/* Takes up to count_max jobs from the front, in order, as a list linked by
- * next; waits while the queue is empty. NULL when it is closed and empty. */
-struct tbk_job *tbk_queue_pop(struct tbk_queue *queue, unsigned count_max);
+/* Whether a job may be taken together with others. */
+typedef bool tbk_queue_together(const struct tbk_job *job);
+
+/* Takes the first job and, while together says so of all of them, the next ones
+ * up to count_max, as a list linked by next; waits while the queue is empty.
+ * together may be NULL: any jobs. NULL when the queue is closed and empty. */
+struct tbk_job *tbk_queue_pop(struct tbk_queue *queue, unsigned count_max, tbk_queue_together *together);
 
 /* Wakes all poppers; pushes fail from now on. */
 void tbk_queue_close(struct tbk_queue *queue);

@@ -1,10 +1,14 @@
-/* Reads: any number of threads, each with a connection of its own, one request
- * at a time. */
+/* Reads: any number of threads, each with a connection of its own. A thread that
+ * finds several point reads waiting answers them from one snapshot, which
+ * begins after the last of them arrived: opening one costs as much as a read. */
 #include <stdlib.h>
 
 #include "base/timestamp.h"
 #include "dispatch/internal.h"
 #include "dispatch/reply.h"
+
+/* Point reads that share a snapshot at most. */
+enum { SNAPSHOT_READS_MAX = 16 };
 
 static void execute(struct tbk_job *job, struct tbk_session *session)
 {
@@ -24,14 +28,38 @@ struct reader_argument {
     struct tbk_session *session;
 };
 
+static bool is_point_read(const struct tbk_job *job)
+{
+    return job->method->is_point_read;
+}
+
+/* Executes jobs from one snapshot. Without one, for lack of memory or because
+ * the disk failed, each read fails or succeeds by itself. */
+static void execute_all(struct reader_argument *reader, struct tbk_job *first)
+{
+    const struct tbk_storage_ops *ops = reader->readers->dispatch->config.context->ops;
+    struct tbk_error ignored;
+    tbk_error_init(&ignored);
+    const bool shared = first->next != NULL && ops->begin(reader->session, &ignored) == TBK_OK;
+    for (struct tbk_job *job = first; job != NULL;) {
+        struct tbk_job *next = job->next;
+        execute(job, reader->session);
+        tbk_dispatch_finish(reader->readers->dispatch, job);
+        job = next;
+    }
+    if (shared && ops->commit(reader->session, &ignored) != TBK_OK) {
+        ops->rollback(reader->session);
+    }
+}
+
 static void *run(void *argument)
 {
-    const struct reader_argument reader = *(struct reader_argument *)argument;
+    struct reader_argument reader = *(struct reader_argument *)argument;
     free(argument);
-    struct tbk_job *job;
-    while ((job = tbk_queue_pop(&reader.readers->queue, 1)) != NULL) {
-        execute(job, reader.session);
-        tbk_dispatch_finish(reader.readers->dispatch, job);
+    pthread_setname_np(pthread_self(), "tbk-reader");
+    struct tbk_job *jobs;
+    while ((jobs = tbk_queue_pop(&reader.readers->queue, SNAPSHOT_READS_MAX, is_point_read)) != NULL) {
+        execute_all(&reader, jobs);
     }
     return NULL;
 }

@@ -16,17 +16,17 @@ enum {
 };
 
 static const char *const wire_type_names[] = {
-    [VARINT] = "a varint",    [FIXED64] = "64 bits",       [LENGTH] = "length-delimited bytes",
+    [VARINT] = "a varint",     [FIXED64] = "64 bits",        [LENGTH] = "length-delimited bytes",
     [GROUP_START] = "a group", [GROUP_END] = "end of group", [FIXED32] = "32 bits",
 };
 
 static const uint8_t field_wire_types[] = {
-    [PROTOBUF_C_TYPE_INT32] = VARINT,     [PROTOBUF_C_TYPE_SINT32] = VARINT,   [PROTOBUF_C_TYPE_SFIXED32] = FIXED32,
-    [PROTOBUF_C_TYPE_INT64] = VARINT,     [PROTOBUF_C_TYPE_SINT64] = VARINT,   [PROTOBUF_C_TYPE_SFIXED64] = FIXED64,
-    [PROTOBUF_C_TYPE_UINT32] = VARINT,    [PROTOBUF_C_TYPE_FIXED32] = FIXED32, [PROTOBUF_C_TYPE_UINT64] = VARINT,
-    [PROTOBUF_C_TYPE_FIXED64] = FIXED64,  [PROTOBUF_C_TYPE_FLOAT] = FIXED32,   [PROTOBUF_C_TYPE_DOUBLE] = FIXED64,
-    [PROTOBUF_C_TYPE_BOOL] = VARINT,      [PROTOBUF_C_TYPE_ENUM] = VARINT,     [PROTOBUF_C_TYPE_STRING] = LENGTH,
-    [PROTOBUF_C_TYPE_BYTES] = LENGTH,     [PROTOBUF_C_TYPE_MESSAGE] = LENGTH,
+    [PROTOBUF_C_TYPE_INT32] = VARINT,    [PROTOBUF_C_TYPE_SINT32] = VARINT,   [PROTOBUF_C_TYPE_SFIXED32] = FIXED32,
+    [PROTOBUF_C_TYPE_INT64] = VARINT,    [PROTOBUF_C_TYPE_SINT64] = VARINT,   [PROTOBUF_C_TYPE_SFIXED64] = FIXED64,
+    [PROTOBUF_C_TYPE_UINT32] = VARINT,   [PROTOBUF_C_TYPE_FIXED32] = FIXED32, [PROTOBUF_C_TYPE_UINT64] = VARINT,
+    [PROTOBUF_C_TYPE_FIXED64] = FIXED64, [PROTOBUF_C_TYPE_FLOAT] = FIXED32,   [PROTOBUF_C_TYPE_DOUBLE] = FIXED64,
+    [PROTOBUF_C_TYPE_BOOL] = VARINT,     [PROTOBUF_C_TYPE_ENUM] = VARINT,     [PROTOBUF_C_TYPE_STRING] = LENGTH,
+    [PROTOBUF_C_TYPE_BYTES] = LENGTH,    [PROTOBUF_C_TYPE_MESSAGE] = LENGTH,
 };
 
 struct walker {
@@ -47,9 +47,8 @@ struct frame {
     size_t packed_index;                   /* within a packed field being read */
 };
 
-/* Returns the byte behind the varint, or NULL when it does not end before end or
- * within bytes_max. */
-static const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, unsigned bytes_max, uint64_t *ret_value)
+static const uint8_t *read_long_varint(const uint8_t *at, const uint8_t *end, unsigned bytes_max,
+                                       uint64_t *ret_value)
 {
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes_max && at < end; i++) {
@@ -61,6 +60,18 @@ static const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, unsigne
         }
     }
     return NULL;
+}
+
+/* Returns the byte behind the varint, or NULL when it does not end before end or
+ * within bytes_max. Most tags, lengths and numbers are one byte. */
+static inline const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, unsigned bytes_max,
+                                         uint64_t *ret_value)
+{
+    if (at < end && *at < 0x80) {
+        *ret_value = *at;
+        return at + 1;
+    }
+    return read_long_varint(at, end, bytes_max, ret_value);
 }
 
 static bool is_packable(const ProtobufCFieldDescriptor *field)
@@ -164,7 +175,8 @@ static bool malformed(struct walker *walker, const struct frame *frame, const ui
 }
 
 /* Says why read_varint failed. */
-static bool malformed_varint(struct walker *walker, const struct frame *frame, const uint8_t *at, unsigned bytes_max)
+static bool malformed_varint(struct walker *walker, const struct frame *frame, const uint8_t *at,
+                             unsigned bytes_max)
 {
     const bool truncated = frame->end - at < (ptrdiff_t)bytes_max;
     return malformed(walker, frame, at,
@@ -178,7 +190,8 @@ static void check_enum(struct walker *walker, const struct frame *frame, uint64_
     if (number == 0) {
         return;
     }
-    if (number < INT32_MIN || number > INT32_MAX || protobuf_c_enum_descriptor_get_value(type, (int)number) == NULL) {
+    if (number < INT32_MIN || number > INT32_MAX ||
+        protobuf_c_enum_descriptor_get_value(type, (int)number) == NULL) {
         violation(walker, frame, "%lld is not a value of %s", (long long)number, type->short_name);
     }
 }
@@ -219,7 +232,8 @@ static bool check_packed(struct walker *walker, struct frame *frame, const uint8
 
 static bool walk_message(struct walker *walker, struct frame *frame);
 
-static bool check_submessage(struct walker *walker, const struct frame *frame, const uint8_t *at, const uint8_t *end)
+static bool check_submessage(struct walker *walker, const struct frame *frame, const uint8_t *at,
+                             const uint8_t *end)
 {
     if (++walker->submessages > TBK_WIRE_SUBMESSAGES_MAX) {
         violation(walker, frame, "more than %d messages inside the request; send fewer at once",
@@ -361,6 +375,9 @@ static bool walk_message(struct walker *walker, struct frame *frame)
 enum tbk_status tbk_wire_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t length,
                                struct tbk_error *error)
 {
+    if (length == 0) {
+        return TBK_OK; /* data may be NULL */
+    }
     struct walker walker = {.begin = data, .error = error};
     struct frame frame = {.descriptor = descriptor, .begin = data, .end = data + length};
     const size_t violations = error->violation_count;

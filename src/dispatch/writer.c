@@ -107,6 +107,21 @@ static bool execute(struct tbk_writer *writer, struct tbk_job *job)
     return false;
 }
 
+/* Forgets request ids past their retention, a little at a time. Part of a batch's
+ * transaction: one of its own would cost a sync, and could wait for another
+ * program's lock while requests wait for the writer. */
+static enum tbk_status prune(struct tbk_writer *writer, struct tbk_error *error)
+{
+    const int64_t now = tbk_monotonic_us();
+    if (now - writer->pruned_us < PRUNE_EVERY_US) {
+        return TBK_OK;
+    }
+    writer->pruned_us = now;
+    const int64_t before = tbk_now_us() - writer->dispatch->config.request_retention_s * 1000000;
+    unsigned rows;
+    return ops_of(writer)->request_prune(writer->session, before, PRUNE_ROWS_MAX, &rows, error);
+}
+
 /* Executes and commits; on failure *ret_error is what every request answers. */
 static enum tbk_status commit_batch(struct tbk_writer *writer, struct tbk_job *first, struct tbk_error *error)
 {
@@ -125,6 +140,10 @@ static enum tbk_status commit_batch(struct tbk_writer *writer, struct tbk_job *f
             ops->rollback(writer->session);
             return error->status;
         }
+    }
+    if (prune(writer, error) != TBK_OK) {
+        ops->rollback(writer->session);
+        return error->status;
     }
     return ops->commit(writer->session, error);
 }
@@ -157,37 +176,13 @@ static void process(struct tbk_writer *writer, struct tbk_job *first)
     }
 }
 
-/* Forgets request ids past their retention, a little at a time. A failure is
- * tried again later. */
-static void prune(struct tbk_writer *writer)
-{
-    const struct tbk_storage_ops *ops = ops_of(writer);
-    const int64_t now = tbk_monotonic_us();
-    if (writer->broken || now - writer->pruned_us < PRUNE_EVERY_US) {
-        return;
-    }
-    writer->pruned_us = now;
-    const int64_t before = tbk_now_us() - writer->dispatch->config.request_retention_s * 1000000;
-    struct tbk_error error;
-    unsigned rows;
-    tbk_error_init(&error);
-    if (ops->begin(writer->session, &error) != TBK_OK) {
-        return;
-    }
-    if (ops->request_prune(writer->session, before, PRUNE_ROWS_MAX, &rows, &error) != TBK_OK) {
-        ops->rollback(writer->session);
-    } else if (ops->commit(writer->session, &error) == TBK_UNKNOWN) {
-        give_up(writer, &error);
-    }
-}
-
 static void *run(void *argument)
 {
     struct tbk_writer *writer = argument;
     struct tbk_job *jobs;
-    while ((jobs = tbk_queue_pop(&writer->queue, BATCH_MAX)) != NULL) {
+    pthread_setname_np(pthread_self(), "tbk-writer");
+    while ((jobs = tbk_queue_pop(&writer->queue, BATCH_MAX, NULL)) != NULL) {
         process(writer, jobs);
-        prune(writer);
         ops_of(writer)->maintain(writer->session);
     }
     return NULL;

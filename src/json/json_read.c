@@ -38,12 +38,13 @@ static enum tbk_status out_of_memory(const struct reader *reader)
 }
 
 /* "expected a number, found a string ("high")". */
-static enum tbk_status wrong_value(const struct reader *reader, const struct tbk_json_path *path, const char *expected,
-                                   const json_t *found)
+static enum tbk_status wrong_value(const struct reader *reader, const struct tbk_json_path *path,
+                                   const char *expected, const json_t *found)
 {
     static const char *const kinds[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string", [JSON_INTEGER] = "a number",
-        [JSON_REAL] = "a number",    [JSON_TRUE] = "true",      [JSON_FALSE] = "false",     [JSON_NULL] = "null",
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
     };
     char text[TBK_JSON_PATH_BYTES_MAX];
     tbk_json_path_format(path, text);
@@ -56,8 +57,8 @@ static enum tbk_status wrong_value(const struct reader *reader, const struct tbk
                              "%s: expected %s, found %s (%" JSON_INTEGER_FORMAT ")", text, expected, kind,
                              json_integer_value(found));
     if (json_is_real(found))
-        return tbk_error_set(reader->error, TBK_INVALID_ARGUMENT, "%s: expected %s, found %s (%.17g)", text, expected,
-                             kind, json_real_value(found));
+        return tbk_error_set(reader->error, TBK_INVALID_ARGUMENT, "%s: expected %s, found %s (%.17g)", text,
+                             expected, kind, json_real_value(found));
     return tbk_error_set(reader->error, TBK_INVALID_ARGUMENT, "%s: expected %s, found %s", text, expected, kind);
 }
 
@@ -81,14 +82,14 @@ static enum tbk_status read_unsigned(const struct reader *reader, const json_t *
     return wrong_value(reader, path, expected, json);
 }
 
-static enum tbk_status read_double(const struct reader *reader, const json_t *json, const struct tbk_json_path *path,
-                                   double *value)
+static enum tbk_status read_double(const struct reader *reader, const json_t *json,
+                                   const struct tbk_json_path *path, double *value)
 {
     return tbk_json_double(json, value) ? TBK_OK : wrong_value(reader, path, "a number", json);
 }
 
-static enum tbk_status read_float(const struct reader *reader, const json_t *json, const struct tbk_json_path *path,
-                                  float *value)
+static enum tbk_status read_float(const struct reader *reader, const json_t *json,
+                                  const struct tbk_json_path *path, float *value)
 {
     double wide;
     if (!tbk_json_double(json, &wide))
@@ -122,8 +123,8 @@ static enum tbk_status unknown_enum_name(const struct reader *reader, const Prot
                          where, QUOTED_CHARS_MAX, given, names);
 }
 
-static enum tbk_status read_enum(const struct reader *reader, const ProtobufCEnumDescriptor *type, const json_t *json,
-                                 const struct tbk_json_path *path, int *ret_value)
+static enum tbk_status read_enum(const struct reader *reader, const ProtobufCEnumDescriptor *type,
+                                 const json_t *json, const struct tbk_json_path *path, int *ret_value)
 {
     if (json_is_string(json)) {
         const char *name = json_string_value(json);
@@ -142,8 +143,8 @@ static enum tbk_status read_enum(const struct reader *reader, const ProtobufCEnu
     return status;
 }
 
-static enum tbk_status read_string(const struct reader *reader, const json_t *json, const struct tbk_json_path *path,
-                                   char **value)
+static enum tbk_status read_string(const struct reader *reader, const json_t *json,
+                                   const struct tbk_json_path *path, char **value)
 {
     if (!json_is_string(json))
         return wrong_value(reader, path, "a string", json);
@@ -154,8 +155,8 @@ static enum tbk_status read_string(const struct reader *reader, const json_t *js
     return *value != NULL ? TBK_OK : out_of_memory(reader);
 }
 
-static enum tbk_status read_bytes(const struct reader *reader, const json_t *json, const struct tbk_json_path *path,
-                                  ProtobufCBinaryData *value)
+static enum tbk_status read_bytes(const struct reader *reader, const json_t *json,
+                                  const struct tbk_json_path *path, ProtobufCBinaryData *value)
 {
     if (!json_is_string(json))
         return wrong_value(reader, path, "base64", json);
@@ -177,8 +178,8 @@ static enum tbk_status read_timestamp(const struct reader *reader, const json_t 
     return wrong_value(reader, path, "a time such as \"2024-05-01T12:00:00Z\"", json);
 }
 
-static enum tbk_status read_duration(const struct reader *reader, const json_t *json, const struct tbk_json_path *path,
-                                     Google__Protobuf__Duration *duration)
+static enum tbk_status read_duration(const struct reader *reader, const json_t *json,
+                                     const struct tbk_json_path *path, Google__Protobuf__Duration *duration)
 {
     if (json_is_string(json) && tbk_json_duration_parse(json_string_value(json), json_string_length(json),
                                                         &duration->seconds, &duration->nanos))
@@ -267,8 +268,9 @@ static enum tbk_status read_value(struct reader *reader, const ProtobufCFieldDes
     return fail(reader, path, "has a type that JSON input does not know");
 }
 
-static enum tbk_status read_repeated(struct reader *reader, const ProtobufCFieldDescriptor *field, const json_t *json,
-                                     const struct tbk_json_path *path, ProtobufCMessage *message)
+static enum tbk_status read_repeated(struct reader *reader, const ProtobufCFieldDescriptor *field,
+                                     const json_t *json, const struct tbk_json_path *path,
+                                     ProtobufCMessage *message)
 {
     if (!json_is_array(json))
         return wrong_value(reader, path, "an array", json);
@@ -279,8 +281,7 @@ static enum tbk_status read_repeated(struct reader *reader, const ProtobufCField
         return out_of_memory(reader);
     for (size_t i = 0; i < count; i++) {
         const struct tbk_json_path element = {.parent = path, .index = i};
-        enum tbk_status status =
-            read_value(reader, field, json_array_get(json, i), &element, values + i * size);
+        enum tbk_status status = read_value(reader, field, json_array_get(json, i), &element, values + i * size);
         if (status != TBK_OK)
             return status;
     }
@@ -340,7 +341,8 @@ static enum tbk_status read_members(struct reader *reader, json_t *json, const c
         return out_of_memory(reader);
     const char *name;
     json_t *value;
-    json_object_foreach (json, name, value) {
+    json_object_foreach(json, name, value)
+    {
         if (skip != NULL && strcmp(name, skip) == 0)
             continue;
         const struct tbk_json_path member = {.parent = path, .name = name};
@@ -360,7 +362,8 @@ static enum tbk_status read_members(struct reader *reader, json_t *json, const c
     return TBK_OK;
 }
 
-static enum tbk_status pack(const struct reader *reader, const ProtobufCMessage *message, ProtobufCBinaryData *bytes)
+static enum tbk_status pack(const struct reader *reader, const ProtobufCMessage *message,
+                            ProtobufCBinaryData *bytes)
 {
     bytes->len = protobuf_c_message_get_packed_size(message);
     bytes->data = tbk_arena_alloc(reader->arena, bytes->len);
@@ -424,7 +427,8 @@ static enum tbk_status read_any(struct reader *reader, json_t *json, const struc
         return status;
     const char *slash = strrchr(any->type_url, '/');
     if (slash == NULL || slash[1] == '\0')
-        return wrong_value(reader, &member, "a type such as \"type.googleapis.com/tradebook.v1.Signal\"", type_url);
+        return wrong_value(reader, &member, "a type such as \"type.googleapis.com/tradebook.v1.Signal\"",
+                           type_url);
     const ProtobufCMessageDescriptor *type = NULL;
     if (reader->source->find_type != NULL)
         type = reader->source->find_type(reader->source->find_type_argument, slash + 1);
@@ -472,8 +476,8 @@ enum tbk_status tbk_json_read(const struct tbk_json_source *source, const Protob
                               struct tbk_arena *arena, ProtobufCMessage **ret_message, struct tbk_error *error)
 {
     json_error_t parse_error;
-    json_t *json = json_loadb(source->text, source->length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY,
-                              &parse_error);
+    json_t *json = json_loadb(source->text, source->length,
+                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &parse_error);
     if (json == NULL)
         return tbk_error_set(error, TBK_INVALID_ARGUMENT, "line %d, column %d: %s", parse_error.line,
                              parse_error.column, parse_error.text);

@@ -232,7 +232,8 @@ static enum tbk_status write_repeated(struct writer *writer, const ProtobufCFiel
 
 /* Writes "name": value when the field is present. */
 static enum tbk_status write_field(struct writer *writer, const ProtobufCFieldDescriptor *field,
-                                   const ProtobufCMessage *message, const struct tbk_json_path *parent, bool *first)
+                                   const ProtobufCMessage *message, const struct tbk_json_path *parent,
+                                   bool *first)
 {
     if (!tbk_field_present(field, message))
         return TBK_OK;
@@ -395,8 +396,9 @@ enum tbk_status tbk_json_write(const ProtobufCMessage *message, const struct tbk
     return finish(&writer, write_message(&writer, message, NULL));
 }
 
-enum tbk_status tbk_json_write_fields(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *const *fields,
-                                      size_t field_count, const struct tbk_json_style *style, struct tbk_dynbuf *out,
+enum tbk_status tbk_json_write_fields(const ProtobufCMessage *message,
+                                      const ProtobufCFieldDescriptor *const *fields, size_t field_count,
+                                      const struct tbk_json_style *style, struct tbk_dynbuf *out,
                                       struct tbk_error *error)
 {
     struct writer writer = {.style = style, .out = out, .error = error};

@@ -32,8 +32,9 @@ enum tbk_status tbk_json_write(const ProtobufCMessage *message, const struct tbk
                                struct tbk_dynbuf *out, struct tbk_error *error) TBK_MUST_CHECK;
 
 /* The same for some fields of message, in the given order. */
-enum tbk_status tbk_json_write_fields(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *const *fields,
-                                      size_t field_count, const struct tbk_json_style *style, struct tbk_dynbuf *out,
+enum tbk_status tbk_json_write_fields(const ProtobufCMessage *message,
+                                      const ProtobufCFieldDescriptor *const *fields, size_t field_count,
+                                      const struct tbk_json_style *style, struct tbk_dynbuf *out,
                                       struct tbk_error *error) TBK_MUST_CHECK;
 
 /* Appends text as a JSON string with its quotes. */

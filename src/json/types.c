@@ -18,8 +18,11 @@ void tbk_json_path_format(const struct tbk_json_path *path, char out[TBK_JSON_PA
     char text[TBK_JSON_PATH_BYTES_MAX];
     size_t start = sizeof text - 1;
     text[start] = '\0';
-    if (path == NULL)
-        strcpy(text + (start -= strlen("the message")), "the message");
+    if (path == NULL) {
+        static const char whole[] = "the message";
+        start = sizeof text - sizeof whole;
+        memcpy(text + start, whole, sizeof whole);
+    }
     for (; path != NULL; path = path->parent) {
         if (path->name == NULL)
             snprintf(step, sizeof step, "[%zu]", path->index);

@@ -7,7 +7,7 @@
 
 #include "base/timestamp.h"
 
-enum { NANO_DIGITS = 9, NANOS_MAX = 999999999 };
+enum { NANO_DIGITS = 9, NANOS_MAX = 999999999, FRACTION_BYTES_MAX = 16 };
 #define US_PER_SECOND INT64_C(1000000)
 
 /* Writes ".250" and the like, in groups of three digits; nothing for 0. */
@@ -46,7 +46,7 @@ bool tbk_json_timestamp_format(int64_t seconds, int32_t nanos, char out[TBK_JSON
         return false;
     enum { SECONDS_CHARS = 19 };
     char disk[TBK_TIMESTAMP_CHARS + 1];
-    char fraction[NANO_DIGITS + 2];
+    char fraction[FRACTION_BYTES_MAX];
     tbk_timestamp_format(us, disk);
     disk[10] = 'T';
     format_fraction((uint32_t)nanos, fraction, sizeof fraction);
@@ -83,11 +83,11 @@ bool tbk_json_duration_format(int64_t seconds, int32_t nanos, char out[TBK_JSON_
     if (seconds < -TBK_DURATION_SECONDS_MAX || seconds > TBK_DURATION_SECONDS_MAX || nanos < -NANOS_MAX ||
         nanos > NANOS_MAX || (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0))
         return false;
-    char fraction[NANO_DIGITS + 2];
+    char fraction[FRACTION_BYTES_MAX];
     bool negative = seconds < 0 || nanos < 0;
     format_fraction((uint32_t)(nanos < 0 ? -nanos : nanos), fraction, sizeof fraction);
-    snprintf(out, TBK_JSON_TIME_BYTES_MAX, "%s%" PRId64 "%ss", negative ? "-" : "", seconds < 0 ? -seconds : seconds,
-             fraction);
+    snprintf(out, TBK_JSON_TIME_BYTES_MAX, "%s%" PRId64 "%ss", negative ? "-" : "",
+             seconds < 0 ? -seconds : seconds, fraction);
     return true;
 }
 

@@ -196,8 +196,8 @@ static struct tbk_filter *read_operand(struct tbk_filter_parser *parser)
 
 /* Whether the next token joins another operand to one that joined joins so far;
  * joined is COMPARE when there is one operand only. */
-static bool read_join(struct tbk_filter_parser *parser, enum tbk_filter_kind joined, enum tbk_filter_kind *ret_kind,
-                      bool *ret_more)
+static bool read_join(struct tbk_filter_parser *parser, enum tbk_filter_kind joined,
+                      enum tbk_filter_kind *ret_kind, bool *ret_more)
 {
     const bool is_and = tbk_token_is(parser->token, "AND");
     *ret_more = is_and || tbk_token_is(parser->token, "OR");

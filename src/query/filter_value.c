@@ -125,7 +125,7 @@ static bool read_boolean(struct tbk_filter_parser *parser, struct tbk_value *ret
 static bool expected_enum(struct tbk_filter_parser *parser, const struct tbk_column *column)
 {
     struct tbk_dynbuf values;
-    tbk_dynbuf_init(&values, TBK_ENUM_VALUES_MAX * (TBK_ENUM_TEXT_BYTES_MAX + 2));
+    tbk_dynbuf_init(&values, TBK_VIOLATION_TEXT_BYTES_MAX);
     for (int number = 1; number < TBK_ENUM_VALUES_MAX; number++) {
         const char *text = tbk_column_enum_text(column, number);
         if (text != NULL) {
@@ -139,7 +139,8 @@ static bool expected_enum(struct tbk_filter_parser *parser, const struct tbk_col
 }
 
 /* Names hold no quotes, so nothing needs to be made single. */
-static bool read_enum(struct tbk_filter_parser *parser, const struct tbk_column *column, struct tbk_value *ret_value)
+static bool read_enum(struct tbk_filter_parser *parser, const struct tbk_column *column,
+                      struct tbk_value *ret_value)
 {
     const struct tbk_token token = parser->token;
     int number = 0;

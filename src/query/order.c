@@ -27,7 +27,8 @@ static bool word_is(struct word word, const char *expected)
 
 static void expected(struct tbk_error *error, const char *what, struct word found)
 {
-    const int shown = found.length > TBK_VIOLATION_TEXT_BYTES_MAX ? TBK_VIOLATION_TEXT_BYTES_MAX : (int)found.length;
+    const int shown =
+        found.length > TBK_VIOLATION_TEXT_BYTES_MAX ? TBK_VIOLATION_TEXT_BYTES_MAX : (int)found.length;
     tbk_error_violation(error, "order_by", "expected %s, found %.*s", what, shown, found.start);
 }
 

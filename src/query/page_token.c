@@ -107,8 +107,9 @@ char *tbk_page_token_create(const struct tbk_query *query, const ProtobufCMessag
 
 static enum tbk_status no_memory(struct tbk_error *error)
 {
-    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED,
-                         "The page token needs more memory than one request may use; start again from the first page.");
+    return tbk_error_set(
+        error, TBK_RESOURCE_EXHAUSTED,
+        "The page token needs more memory than one request may use; start again from the first page.");
 }
 
 static enum tbk_status refuse(struct tbk_error *error, const char *why)

@@ -120,13 +120,17 @@ static void check_enum(const struct tbk_column *column, int64_t number, struct p
     }
 }
 
-static void check_timestamp(const struct tbk_column *column, const ProtobufCMessage *message, struct place *place,
+/* Digits beyond microseconds are not stored; cut off here, they are not in the
+ * answer either. */
+static void check_timestamp(const struct tbk_column *column, ProtobufCMessage *message, struct place *place,
                             struct tbk_error *error)
 {
-    const Google__Protobuf__Timestamp *timestamp =
-        *(Google__Protobuf__Timestamp *const *)(const void *)((const char *)message + column->field->offset);
+    Google__Protobuf__Timestamp *timestamp =
+        *(Google__Protobuf__Timestamp **)(void *)((char *)message + column->field->offset);
     int64_t us;
-    if (!tbk_timestamp_from_proto(timestamp->seconds, timestamp->nanos, &us)) {
+    if (tbk_timestamp_from_proto(timestamp->seconds, timestamp->nanos, &us)) {
+        tbk_timestamp_to_proto(us, &timestamp->seconds, &timestamp->nanos);
+    } else {
         tbk_error_violation(error, where(place),
                             "must be in the years 0001 to 9999 with nanos from 0 to 999999999");
     }

@@ -9,7 +9,8 @@
 #include "schema/schema.h"
 
 /* Before an insert: required fields are present, fields of the server are not,
- * values follow their rules. Hashes are lowered in place. */
+ * values follow their rules. Hashes are lowered and timestamps cut to
+ * microseconds in place. */
 void tbk_validate_create(const struct tbk_table *table, ProtobufCMessage *message, const char *prefix,
                          struct tbk_error *error);
 

@@ -113,6 +113,7 @@ static enum tbk_status bind(struct tbk_methods *methods, const struct tbk_schema
     method->run = binding->run;
     method->table = binding->table == NO_TABLE ? NULL : &schema->tables[binding->table];
     method->single_statement = binding->single_statement;
+    method->is_point_read = binding->run == tbk_resource_run_get;
     if (binding->is_inline) {
         method->kind = TBK_METHOD_INLINE;
     }

@@ -162,7 +162,7 @@ static bool is_record_fault(enum tbk_status status)
 static enum tbk_status insert_item(struct tbk_call *call, const struct tbk_table *table, ProtobufCMessage *record,
                                    Tradebook__V1__BatchItemResult *result)
 {
-    int64_t id;
+    int64_t id = 0;
     const enum tbk_status status = insert_record(call, table, record, &id);
     if (status == TBK_OK) {
         result->has_id = table->key->kind == TBK_COLUMN_INTEGER;

@@ -60,6 +60,7 @@ struct tbk_method {
     const ProtobufCMessageDescriptor *response;
     enum tbk_method_kind kind;
     bool single_statement;           /* WRITE: a failed run leaves no partial effect by itself */
+    bool is_point_read;              /* READ: one record by a unique column, always quick */
     const struct tbk_table *table;   /* of resource methods */
     tbk_check *check;                /* NULL: nothing to check */
     tbk_run *run;                    /* NULL: declared, not implemented */

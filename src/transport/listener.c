@@ -9,8 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What nng counts as part of a message besides the envelope: the request id. */
-enum { SP_HEADER_BYTES = 4 };
+#include "transport/frame.h"
 
 static const struct scheme {
     const char *prefix;
@@ -75,7 +74,7 @@ static enum tbk_status clear_stale_socket(const char *path, struct tbk_error *er
         return tbk_error_set(error, TBK_INVALID_ARGUMENT,
                              "cannot listen on ipc://%s: the path may have at most %zu bytes", path,
                              sizeof address.sun_path - 1);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     struct stat info;
     if (lstat(path, &info) != 0)
         return TBK_OK; /* nothing there, or listening will say why not */
@@ -103,37 +102,18 @@ static enum tbk_status clear_stale_socket(const char *path, struct tbk_error *er
     return tbk_error_set(error, TBK_FAILED_PRECONDITION, "cannot listen on ipc://%s: %s", path, strerror(failure));
 }
 
-static int set_limits(struct tbk_listener *listener, const struct tbk_listener_limits *limits)
-{
-    size_t bytes_max = limits->message_bytes_max + SP_HEADER_BYTES;
-    int failure = nng_listener_set_size(listener->handle, NNG_OPT_RECVMAXSZ, bytes_max);
-    if (failure != 0)
-        return failure;
-    switch (listener->kind) {
-    case TBK_LISTENER_TCP:
-        /* Finds peers whose machine vanished; they would hold a connection forever. */
-        return nng_listener_set_bool(listener->handle, NNG_OPT_TCP_KEEPALIVE, true);
-    case TBK_LISTENER_IPC:
-        return nng_listener_set_int(listener->handle, NNG_OPT_IPC_PERMISSIONS, (int)limits->ipc_permissions);
-    case TBK_LISTENER_WS:
-        return nng_listener_set_size(listener->handle, NNG_OPT_WS_RECVMAXFRAME, bytes_max);
-    }
-    return NNG_EINVAL;
-}
-
-/* The address with the port that was chosen, if it was left open. */
-static char *bound_address(const struct tbk_listener *listener, const char *url)
+/* The address with the port that was chosen, if it was left open. NULL when
+ * memory is exhausted. */
+static char *bound_address(const char *url, enum tbk_listener_kind kind, int chosen_port)
 {
     const char *port = NULL;
     size_t length = 0;
-    int chosen = 0;
-    if (listener->kind == TBK_LISTENER_IPC || !find_port(url, &port, &length) || strtol(port, NULL, 10) != 0 ||
-        nng_listener_get_int(listener->handle, NNG_OPT_TCP_BOUND_PORT, &chosen) != 0)
+    if (kind == TBK_LISTENER_IPC || !find_port(url, &port, &length) || strtol(port, NULL, 10) != 0)
         return strdup(url);
-    return with_port(url, chosen);
+    return with_port(url, chosen_port);
 }
 
-static enum tbk_status nng_refused(struct tbk_error *error, const char *url, int failure)
+static enum tbk_status refused(struct tbk_error *error, const char *url, int failure)
 {
     if (failure == NNG_EADDRINUSE)
         return tbk_error_set(error, TBK_FAILED_PRECONDITION,
@@ -145,62 +125,106 @@ static enum tbk_status nng_refused(struct tbk_error *error, const char *url, int
     return tbk_error_set(error, TBK_UNAVAILABLE, "cannot listen on %s: %s", url, nng_strerror(failure));
 }
 
-static enum tbk_status listen_on(struct tbk_listener *listener, nng_socket socket, const char *url,
-                                 const struct tbk_listener_limits *limits, struct tbk_error *error)
-{
-    if (listener->kind == TBK_LISTENER_IPC) {
-        enum tbk_status status = clear_stale_socket(url + strlen("ipc://"), error);
-        if (status != TBK_OK)
-            return status;
-    }
-    int failure = nng_listener_create(&listener->handle, socket, url);
-    if (failure != 0)
-        return nng_refused(error, url, failure);
-    failure = set_limits(listener, limits);
-    if (failure == 0)
-        failure = nng_listener_start(listener->handle, 0);
-    if (failure != 0) {
-        nng_listener_close(listener->handle);
-        return nng_refused(error, url, failure);
-    }
-    listener->open = true;
-    return TBK_OK;
-}
-
-enum tbk_status tbk_listener_open(struct tbk_listener *listener, nng_socket socket, const char *url,
-                                  const struct tbk_listener_limits *limits, struct tbk_error *error)
+enum tbk_status tbk_listener_check(const char *url, enum tbk_listener_kind *ret_kind, struct tbk_error *error)
 {
     const struct scheme *scheme = find_scheme(url);
     const char *port = NULL;
     size_t length = 0;
     if (scheme == NULL || (scheme->kind != TBK_LISTENER_IPC && !find_port(url, &port, &length)))
         return bad_url(error, url);
-    *listener = (struct tbk_listener){.kind = scheme->kind};
-    enum tbk_status status = listen_on(listener, socket, url, limits, error);
-    if (status != TBK_OK)
-        return status;
-    listener->address = bound_address(listener, url);
-    if (listener->address == NULL)
-        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "cannot listen on %s: out of memory", url);
+    *ret_kind = scheme->kind;
     return TBK_OK;
 }
 
-enum tbk_status tbk_listener_reopen(struct tbk_listener *listener, nng_socket socket,
-                                    const struct tbk_listener_limits *limits, struct tbk_error *error)
+static int set_limits(nng_listener listener, enum tbk_listener_kind kind, const struct tbk_listener_limits *limits)
 {
-    if (listener->open)
-        nng_listener_close(listener->handle);
-    listener->open = false;
-    return listen_on(listener, socket, listener->address, limits, error);
+    size_t bytes_max = limits->message_bytes_max + TBK_BACKTRACE_BYTES_MAX;
+    int failure = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, bytes_max);
+    if (failure != 0)
+        return failure;
+    switch (kind) {
+    case TBK_LISTENER_TCP:
+        /* Finds peers whose machine vanished; they would hold a connection forever. */
+        return nng_listener_set_bool(listener, NNG_OPT_TCP_KEEPALIVE, true);
+    case TBK_LISTENER_IPC:
+        return nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, (int)limits->ipc_permissions);
+    case TBK_LISTENER_WS:
+        return nng_listener_set_size(listener, NNG_OPT_WS_RECVMAXFRAME, bytes_max);
+    }
+    return NNG_EINVAL;
 }
 
-bool tbk_listener_locate(const struct tbk_listener *listener, nng_sockaddr *ret_address)
+enum tbk_status tbk_listener_open(nng_socket socket, const char *url, enum tbk_listener_kind kind,
+                                  const struct tbk_listener_limits *limits, char **ret_address,
+                                  struct tbk_error *error)
 {
-    return listener->open && nng_listener_get_addr(listener->handle, NNG_OPT_LOCADDR, ret_address) == 0;
+    if (kind == TBK_LISTENER_IPC) {
+        enum tbk_status status = clear_stale_socket(url + strlen("ipc://"), error);
+        if (status != TBK_OK)
+            return status;
+    }
+    nng_listener listener = NNG_LISTENER_INITIALIZER;
+    int failure = nng_listener_create(&listener, socket, url);
+    if (failure != 0)
+        return refused(error, url, failure);
+    int port = 0;
+    failure = set_limits(listener, kind, limits);
+    if (failure == 0)
+        failure = nng_listener_start(listener, 0);
+    if (failure == 0 && kind != TBK_LISTENER_IPC)
+        failure = nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port);
+    if (failure == 0) {
+        *ret_address = bound_address(url, kind, port);
+        failure = *ret_address != NULL ? 0 : NNG_ENOMEM;
+    }
+    if (failure == 0)
+        return TBK_OK;
+    nng_listener_close(listener);
+    return refused(error, url, failure);
 }
 
-void tbk_listener_fini(struct tbk_listener *listener)
+/* Returns an nng error. */
+static int start_stream(nng_stream_listener *listener, enum tbk_listener_kind kind,
+                        const struct tbk_listener_limits *limits, int *ret_port)
 {
-    free(listener->address);
-    listener->address = NULL;
+    if (kind == TBK_LISTENER_IPC) {
+        int failure = nng_stream_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, (int)limits->ipc_permissions);
+        return failure != 0 ? failure : nng_stream_listener_listen(listener);
+    }
+    int failure = nng_stream_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);
+    if (failure == 0)
+        failure = nng_stream_listener_set_bool(listener, NNG_OPT_TCP_KEEPALIVE, true);
+    if (failure == 0)
+        failure = nng_stream_listener_listen(listener);
+    return failure != 0 ? failure : nng_stream_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, ret_port);
+}
+
+enum tbk_status tbk_listener_open_stream(const char *url, enum tbk_listener_kind kind,
+                                         const struct tbk_listener_limits *limits,
+                                         nng_stream_listener **ret_listener, char **ret_address,
+                                         struct tbk_error *error)
+{
+    if (kind == TBK_LISTENER_IPC) {
+        enum tbk_status status = clear_stale_socket(url + strlen("ipc://"), error);
+        if (status != TBK_OK)
+            return status;
+    }
+    nng_stream_listener *listener = NULL;
+    int failure = nng_stream_listener_alloc(&listener, url);
+    if (failure != 0)
+        return refused(error, url, failure);
+    int port = 0;
+    char *address = NULL;
+    failure = start_stream(listener, kind, limits, &port);
+    if (failure == 0) {
+        address = bound_address(url, kind, port);
+        failure = address != NULL ? 0 : NNG_ENOMEM;
+    }
+    if (failure != 0) {
+        nng_stream_listener_free(listener);
+        return refused(error, url, failure);
+    }
+    *ret_address = address;
+    *ret_listener = listener;
+    return TBK_OK;
 }

@@ -8,23 +8,21 @@
 
 #include "base/log.h"
 #include "transport/exchange.h"
-#include "transport/guard.h"
 #include "transport/listener.h"
+#include "transport/streams.h"
 
 struct tbk_server {
+    /* REP over nng's sockets: every transport, or ws only on an old nng. */
     nng_socket socket;
     bool socket_open;
     struct tbk_exchanges *exchanges;
-    struct tbk_guard *guard; /* NULL when this nng needs none */
+    struct tbk_streams *streams; /* tcp and ipc on an old nng, else NULL */
     struct tbk_listener_limits limits;
     unsigned connections_max;
     int64_t send_timeout_ms;
     atomic_uint connections;
-    atomic_ulong freed; /* connections that are gone */
-    void (*on_fatal)(void *argument, const struct tbk_error *error);
-    void *on_fatal_argument;
-    size_t listener_count;
-    struct tbk_listener listeners[];
+    size_t address_count;
+    char *addresses[];
 };
 
 /* Browsers send an Origin with every WebSocket, programs need not. A page must
@@ -45,7 +43,6 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument)
     struct tbk_server *server = argument;
     if (event == NNG_PIPE_EV_REM_POST) {
         atomic_fetch_sub(&server->connections, 1);
-        atomic_fetch_add(&server->freed, 1);
         return;
     }
     unsigned open = atomic_fetch_add(&server->connections, 1) + 1;
@@ -67,69 +64,48 @@ static enum tbk_status open_socket(struct tbk_server *server, struct tbk_error *
     return TBK_OK;
 }
 
+static enum tbk_status open_stream(struct tbk_server *server, const char *url, enum tbk_listener_kind kind,
+                                   char **ret_address, struct tbk_error *error)
+{
+    nng_stream_listener *listener = NULL;
+    enum tbk_status status = tbk_listener_open_stream(url, kind, &server->limits, &listener, ret_address, error);
+    return status == TBK_OK ? tbk_streams_accept(server->streams, listener, kind == TBK_LISTENER_IPC, error)
+                            : status;
+}
+
 static enum tbk_status open_listeners(struct tbk_server *server, const char *const *urls, struct tbk_error *error)
 {
-    for (size_t i = 0; i < server->listener_count; i++) {
-        enum tbk_status status =
-            tbk_listener_open(&server->listeners[i], server->socket, urls[i], &server->limits, error);
+    for (size_t i = 0; i < server->address_count; i++) {
+        enum tbk_listener_kind kind = TBK_LISTENER_TCP;
+        enum tbk_status status = tbk_listener_check(urls[i], &kind, error);
+        if (status == TBK_OK && server->streams != NULL && kind != TBK_LISTENER_WS)
+            status = open_stream(server, urls[i], kind, &server->addresses[i], error);
+        else if (status == TBK_OK)
+            status =
+                tbk_listener_open(server->socket, urls[i], kind, &server->limits, &server->addresses[i], error);
         if (status != TBK_OK)
             return status;
     }
     return TBK_OK;
 }
 
-static bool guard_locate(void *argument, size_t position, nng_sockaddr *ret_address)
+static enum tbk_status open_streams(struct tbk_server *server, const struct tbk_server_config *config,
+                                    struct tbk_error *error)
 {
-    const struct tbk_server *server = argument;
-    const struct tbk_listener *listener = &server->listeners[position];
-    return listener->kind != TBK_LISTENER_WS && tbk_listener_locate(listener, ret_address);
-}
-
-static void guard_replace(void *argument, size_t position)
-{
-    struct tbk_server *server = argument;
-    struct tbk_listener *listener = &server->listeners[position];
-    struct tbk_error error;
-    tbk_error_init(&error);
-    if (tbk_listener_reopen(listener, server->socket, &server->limits, &error) == TBK_OK)
-        tbk_log(TBK_LOG_WARNING, "a listener had stopped to answer and was replaced",
-                TBK_LOG_STR("address", listener->address));
-    else
-        tbk_log(TBK_LOG_ERROR, "a listener stopped to answer and cannot be replaced",
-                TBK_LOG_STR("address", listener->address), TBK_LOG_STR("reason", error.message));
-}
-
-static unsigned guard_connections(void *argument)
-{
-    return tbk_server_connections(argument);
-}
-
-static unsigned long guard_freed(void *argument)
-{
-    const struct tbk_server *server = argument;
-    return atomic_load(&server->freed);
-}
-
-static void guard_fatal(void *argument, const struct tbk_error *error)
-{
-    const struct tbk_server *server = argument;
-    server->on_fatal(server->on_fatal_argument, error);
-}
-
-static enum tbk_status start_guard(struct tbk_server *server, struct tbk_error *error)
-{
-    if (!tbk_guard_needed(nng_version()))
-        return TBK_OK;
-    struct tbk_guard_config config = {
-        .listener_count = server->listener_count,
-        .locate = guard_locate,
-        .replace = guard_replace,
-        .connections = guard_connections,
-        .freed = guard_freed,
-        .on_fatal = guard_fatal,
-        .argument = server,
+    struct tbk_streams_config streams = {
+        .dispatch = config->dispatch,
+        .slots = config->contexts,
+        .message_bytes_max = config->message_bytes_max,
+        .send_timeout_ms = config->send_timeout_ms,
+        .connections = &server->connections,
+        .connections_max = config->connections_max,
     };
-    return tbk_guard_create(&config, &server->guard, error);
+    tbk_log(
+        TBK_LOG_WARNING,
+        "sockets of this nng stop to accept or to free connections when clients vanish (cured in nng 1.6); tcp "
+        "and ipc are served without them",
+        TBK_LOG_STR("nng", nng_version()));
+    return tbk_streams_create(&streams, &server->streams, error);
 }
 
 static enum tbk_status start(struct tbk_server *server, const struct tbk_server_config *config,
@@ -139,28 +115,32 @@ static enum tbk_status start(struct tbk_server *server, const struct tbk_server_
     if (status == TBK_OK)
         status = tbk_exchanges_create(server->socket, config->dispatch, config->contexts, config->send_timeout_ms,
                                       &server->exchanges, error);
+    if (status == TBK_OK && tbk_streams_needed(nng_version()))
+        status = open_streams(server, config, error);
     if (status == TBK_OK)
         status = open_listeners(server, config->listen_urls, error);
-    if (status == TBK_OK)
-        status = start_guard(server, error);
     if (status == TBK_OK)
         tbk_exchanges_start(server->exchanges);
     return status;
 }
 
+enum tbk_status tbk_server_check_url(const char *url, struct tbk_error *error)
+{
+    enum tbk_listener_kind kind = TBK_LISTENER_TCP;
+    return tbk_listener_check(url, &kind, error);
+}
+
 enum tbk_status tbk_server_create(const struct tbk_server_config *config, struct tbk_server **ret_server,
                                   struct tbk_error *error)
 {
-    struct tbk_server *server = calloc(1, sizeof *server + config->listen_url_count * sizeof server->listeners[0]);
+    struct tbk_server *server = calloc(1, sizeof *server + config->listen_url_count * sizeof server->addresses[0]);
     if (server == NULL)
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "out of memory for the server");
     server->limits = (struct tbk_listener_limits){.message_bytes_max = config->message_bytes_max,
                                                   .ipc_permissions = config->ipc_permissions};
     server->connections_max = config->connections_max;
     server->send_timeout_ms = config->send_timeout_ms;
-    server->on_fatal = config->on_fatal;
-    server->on_fatal_argument = config->on_fatal_argument;
-    server->listener_count = config->listen_url_count;
+    server->address_count = config->listen_url_count;
     enum tbk_status status = start(server, config, error);
     if (status != TBK_OK) {
         tbk_server_destroy(server);
@@ -172,7 +152,7 @@ enum tbk_status tbk_server_create(const struct tbk_server_config *config, struct
 
 const char *tbk_server_address(const struct tbk_server *server, size_t position)
 {
-    return server->listeners[position].address;
+    return server->addresses[position];
 }
 
 unsigned tbk_server_connections(const struct tbk_server *server)
@@ -187,31 +167,26 @@ const char *tbk_server_library_version(void)
 
 void tbk_server_quiesce(struct tbk_server *server)
 {
-    tbk_exchanges_stop(server->exchanges);
-}
-
-static void close_socket(struct tbk_server *server)
-{
-    if (!server->socket_open)
-        return;
-    nng_pipe_notify(server->socket, NNG_PIPE_EV_ADD_PRE, NULL, NULL);
-    nng_pipe_notify(server->socket, NNG_PIPE_EV_REM_POST, NULL, NULL);
-    if (tbk_guard_needed(nng_version()))
-        tbk_guard_close(server->socket);
-    else
-        nng_close(server->socket);
+    if (server->exchanges != NULL)
+        tbk_exchanges_stop(server->exchanges);
+    if (server->streams != NULL)
+        tbk_streams_stop(server->streams);
 }
 
 void tbk_server_destroy(struct tbk_server *server)
 {
     if (server == NULL)
         return;
-    tbk_guard_destroy(server->guard);
+    tbk_server_quiesce(server); /* may have started in part only */
     if (server->exchanges != NULL)
         tbk_exchanges_wait(server->exchanges, server->send_timeout_ms);
+    if (server->streams != NULL)
+        tbk_streams_wait(server->streams, server->send_timeout_ms);
     tbk_exchanges_destroy(server->exchanges);
-    close_socket(server);
-    for (size_t i = 0; i < server->listener_count; i++)
-        tbk_listener_fini(&server->listeners[i]);
+    tbk_streams_destroy(server->streams);
+    if (server->socket_open)
+        nng_close(server->socket);
+    for (size_t i = 0; i < server->address_count; i++)
+        free(server->addresses[i]);
     free(server);
 }

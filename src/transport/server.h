@@ -1,7 +1,11 @@
 /*
- * The nng side: REP sockets on any number of addresses, many contexts, nothing
- * that blocks in a callback. Requests go to dispatch, replies come back through
- * the responder of each context.
+ * The nng side: REP on any number of addresses, many contexts, nothing that
+ * blocks in a callback. Requests go to dispatch, replies come back through the
+ * responder of each context.
+ *
+ *   listener.c   addresses
+ *   exchange.c   the contexts of a REP socket
+ *   streams.c, peer.c, frame.c   the same over tcp and ipc for nng before 1.6
  */
 #ifndef TBK_TRANSPORT_SERVER_H
 #define TBK_TRANSPORT_SERVER_H
@@ -29,6 +33,9 @@ struct tbk_server_config {
     void (*on_fatal)(void *argument, const struct tbk_error *error);
     void *on_fatal_argument;
 };
+
+/* Whether url is one to listen on, as far as can be told without doing so. */
+enum tbk_status tbk_server_check_url(const char *url, struct tbk_error *error) TBK_MUST_CHECK;
 
 /* Opens the sockets and starts to serve. Fails with the address and the reason. */
 enum tbk_status tbk_server_create(const struct tbk_server_config *config, struct tbk_server **ret_server,

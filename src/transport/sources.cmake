@@ -1,7 +1,9 @@
 tbk_layer(transport
   SOURCES
     transport/exchange.c
-    transport/guard.c
+    transport/frame.c
     transport/listener.c
+    transport/peer.c
     transport/server.c
+    transport/streams.c
   LINK tbk_dispatch nng::nng)

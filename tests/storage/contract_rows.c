@@ -4,7 +4,8 @@
 
 #include "contract.h"
 
-static enum tbk_status try_insert(struct tbk_store *store, enum tbk_table_id table, const ProtobufCMessage *message)
+static enum tbk_status try_insert(struct tbk_store *store, enum tbk_table_id table,
+                                  const ProtobufCMessage *message)
 {
     int64_t id;
     return store->ops->insert(store->writer, tbk_store_table(store, table), message, &id, &store->error);
@@ -69,7 +70,8 @@ static void round_trip_of_each_table(struct tbk_store *store, enum tbk_fill fill
         const enum tbk_table_id id = (enum tbk_table_id)table;
         tbk_store_begin(store);
         const ProtobufCMessage *message = insert_row(store, id, fill, 0);
-        tbk_store_assert_equal(tbk_store_table(store, id), tbk_store_get(store, store->writer, id, message), message);
+        tbk_store_assert_equal(tbk_store_table(store, id), tbk_store_get(store, store->writer, id, message),
+                               message);
         tbk_store_commit(store);
         const ProtobufCMessage *row = tbk_store_get(store, store->reader, id, message);
         tbk_store_assert_equal(tbk_store_table(store, id), row, message);
@@ -218,8 +220,8 @@ static void test_get_by_each_unique_column_finds_the_row(void **state)
     }
 }
 
-static void expect_no_row(struct tbk_store *store, enum tbk_table_id id, const char *column, struct tbk_value value,
-                          const char *said)
+static void expect_no_row(struct tbk_store *store, enum tbk_table_id id, const char *column,
+                          struct tbk_value value, const char *said)
 {
     ProtobufCMessage *row = NULL;
     assert_int_equal(try_get(store, id, column, value, &row), TBK_NOT_FOUND);
@@ -367,7 +369,8 @@ static void test_update_mandatory_column_to_absent_changes_nothing(void **state)
     ProtobufCMessage *message = tbk_message_create(table->message, store->arena);
     tbk_store_set(store, message, table->key, tbk_value_integer(1));
     tbk_store_begin(store);
-    assert_int_not_equal(try_update(store, TBK_SIGNALS, bit(table, "symbol") | bit(table, "notes"), message), TBK_OK);
+    assert_int_not_equal(try_update(store, TBK_SIGNALS, bit(table, "symbol") | bit(table, "notes"), message),
+                         TBK_OK);
     assert_true(store->ops->in_transaction(store->writer));
     tbk_error_init(&store->error);
     tbk_store_commit(store);
@@ -379,8 +382,7 @@ static void expect_exists(struct tbk_store *store, struct tbk_session *session, 
                           bool expected)
 {
     bool exists = !expected;
-    expect_ok(store,
-              store->ops->exists(session, tbk_store_table(store, id), key, &exists, &store->error));
+    expect_ok(store, store->ops->exists(session, tbk_store_table(store, id), key, &exists, &store->error));
     assert_int_equal(exists, expected);
 }
 
@@ -421,9 +423,9 @@ static void test_get_arena_too_small_is_resource_exhausted(void **state)
     tbk_store_insert_signals(store, 1);
     struct tbk_arena *small = tbk_arena_create(64, 64);
     ProtobufCMessage *row;
-    expect_status(store,
-                  store->ops->get(store->reader, table, table->key, tbk_value_integer(1), small, &row, &store->error),
-                  TBK_RESOURCE_EXHAUSTED);
+    expect_status(
+        store, store->ops->get(store->reader, table, table->key, tbk_value_integer(1), small, &row, &store->error),
+        TBK_RESOURCE_EXHAUSTED);
     tbk_arena_destroy(small);
     tbk_store_get_id(store, store->reader, TBK_SIGNALS, 1);
 }

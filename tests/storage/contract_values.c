@@ -33,16 +33,16 @@ static void expect_text(struct tbk_store *store, enum tbk_table_id id, const cha
 static void test_timestamps_keep_every_microsecond(void **state)
 {
     static const int64_t moments[] = {
-        TBK_TIMESTAMP_MIN,                     /* 0001-01-01 00:00:00.000000 */
+        TBK_TIMESTAMP_MIN, /* 0001-01-01 00:00:00.000000 */
         TBK_TIMESTAMP_MIN + 1,
-        TBK_TIMESTAMP_MAX,                     /* 9999-12-31 23:59:59.999999 */
+        TBK_TIMESTAMP_MAX, /* 9999-12-31 23:59:59.999999 */
         TBK_TIMESTAMP_MAX - 1,
         -1,
         0,
         1,
         999999,
-        INT64_C(951782400000000),              /* 2000-02-29 */
-        INT64_C(-2208988800000000),            /* 1900-01-01 */
+        INT64_C(951782400000000),   /* 2000-02-29 */
+        INT64_C(-2208988800000000), /* 1900-01-01 */
         INT64_C(1760054427659044),
     };
     struct tbk_store *store = *state;
@@ -51,7 +51,8 @@ static void test_timestamps_keep_every_microsecond(void **state)
             round_trip(store, TBK_SIGNALS, "timestamp", tbk_value_timestamp(moments[i]), (int64_t)i);
         assert_int_equal(value.type, TBK_VALUE_TIMESTAMP);
         assert_true(value.timestamp_us == moments[i]);
-        value = round_trip(store, TBK_RISK_BOOK_SNAPSHOTS, "exit_time", tbk_value_timestamp(moments[i]), (int64_t)i);
+        value =
+            round_trip(store, TBK_RISK_BOOK_SNAPSHOTS, "exit_time", tbk_value_timestamp(moments[i]), (int64_t)i);
         assert_true(value.timestamp_us == moments[i]);
     }
 }
@@ -59,7 +60,8 @@ static void test_timestamps_keep_every_microsecond(void **state)
 static void test_integers_keep_all_64_bits(void **state)
 {
     static const int64_t integers[] = {
-        INT64_MIN, INT64_MIN + 1, INT64_MAX, INT64_MAX - 1, -1, 0, 1, INT64_C(1) << 53, (INT64_C(1) << 53) + 1, 65536,
+        INT64_MIN,        INT64_MIN + 1,          INT64_MAX, INT64_MAX - 1, -1, 0, 1,
+        INT64_C(1) << 53, (INT64_C(1) << 53) + 1, 65536,
     };
     struct tbk_store *store = *state;
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -73,9 +75,26 @@ static void test_integers_keep_all_64_bits(void **state)
 static void test_doubles_keep_every_bit(void **state)
 {
     static const double doubles[] = {
-        0.1,     1.0 / 3, 3.0,    -3.0,        0.453853387350591, 67123.45, 1e-7,
-        1e15,    1e22,    1e300,  DBL_MAX,     -DBL_MAX,          DBL_MIN,  DBL_TRUE_MIN,
-        -DBL_TRUE_MIN, DBL_EPSILON, 1 + DBL_EPSILON, 9007199254740993.0, 9.223372036854775807e18, 5e-310,
+        0.1,
+        1.0 / 3,
+        3.0,
+        -3.0,
+        0.453853387350591,
+        67123.45,
+        1e-7,
+        1e15,
+        1e22,
+        1e300,
+        DBL_MAX,
+        -DBL_MAX,
+        DBL_MIN,
+        DBL_TRUE_MIN,
+        -DBL_TRUE_MIN,
+        DBL_EPSILON,
+        1 + DBL_EPSILON,
+        9007199254740993.0,
+        9.223372036854775807e18,
+        5e-310,
     };
     struct tbk_store *store = *state;
     for (size_t i = 0; i < sizeof doubles / sizeof doubles[0]; i++) {
@@ -125,8 +144,8 @@ static void test_enumerations_keep_every_value(void **state)
                 if (tbk_column_enum_text(column, value) == NULL) {
                     continue;
                 }
-                const struct tbk_value read = round_trip(store, (enum tbk_table_id)t, column->name,
-                                                         tbk_value_integer(value), number++);
+                const struct tbk_value read =
+                    round_trip(store, (enum tbk_table_id)t, column->name, tbk_value_integer(value), number++);
                 assert_int_equal(read.type, TBK_VALUE_INTEGER);
                 assert_int_equal(read.integer, value);
             }
@@ -143,10 +162,10 @@ static void test_text_keeps_every_character(void **state)
         "'; DROP TABLE signals; --",
         "100 % of _ \\ \" ` ' ?1 :a @b $c",
         "line\nbreak\r\n\ttab",
-        "na\xc3\xafve R\xc3\xa9gime \xe2\x82\xac",               /* 2 and 3 bytes */
-        "\xf0\x9f\x9a\x80 \xf4\x8f\xbf\xbf",                     /* 4 bytes, the last of all */
-        "e\xcc\x81 \xc3\xa9",                                    /* not normalised */
-        "\xef\xbb\xbf with a mark",                              /* byte order mark */
+        "na\xc3\xafve R\xc3\xa9gime \xe2\x82\xac", /* 2 and 3 bytes */
+        "\xf0\x9f\x9a\x80 \xf4\x8f\xbf\xbf",       /* 4 bytes, the last of all */
+        "e\xcc\x81 \xc3\xa9",                      /* not normalised */
+        "\xef\xbb\xbf with a mark",                /* byte order mark */
         "\xe2\x80\xae reversed \xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7",
         "NULL",
         "0",

@@ -45,8 +45,7 @@ enum tbk_status tbk_store_try_open(struct tbk_store *store)
 void tbk_store_open(struct tbk_store *store)
 {
     expect_ok(store, tbk_store_try_open(store));
-    expect_ok(store,
-              store->ops->session_open(store->storage, TBK_SESSION_WRITE, &store->writer, &store->error));
+    expect_ok(store, store->ops->session_open(store->storage, TBK_SESSION_WRITE, &store->writer, &store->error));
     expect_ok(store, store->ops->session_open(store->storage, TBK_SESSION_READ, &store->reader, &store->error));
 }
 
@@ -131,9 +130,9 @@ struct tbk_value tbk_store_value(struct tbk_store *store, const struct tbk_colum
     case TBK_COLUMN_BOOLEAN:
         return tbk_value_integer((number + column->position) % 2);
     case TBK_COLUMN_TEXT:
-        return tbk_value_text(is_json(column) ? tbk_arena_printf(store->arena, "{\"n\": %lld}", (long long)number)
-                                              : tbk_arena_printf(store->arena, "%.4s \"%lld\"", column->name,
-                                                                 (long long)number));
+        return tbk_value_text(
+            is_json(column) ? tbk_arena_printf(store->arena, "{\"n\": %lld}", (long long)number)
+                            : tbk_arena_printf(store->arena, "%.4s \"%lld\"", column->name, (long long)number));
     case TBK_COLUMN_TIMESTAMP:
         return tbk_value_timestamp(FIRST_US + number * 60000001 + column->position);
     case TBK_COLUMN_ENUM:

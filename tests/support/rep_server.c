@@ -43,8 +43,8 @@ static void handle(struct exchange *exchange, nng_msg *request)
     nng_pipe connection = nng_msg_get_pipe(request);
     nng_msg *reply = NULL;
     must(nng_msg_alloc(&reply, 0), "nng_msg_alloc");
-    enum tbk_rep_action action =
-        server->handler(server->argument, nng_msg_body(request), nng_msg_len(request), reply);
+    enum tbk_rep_action action = server->handler(server->argument, nng_pipe_id(connection), nng_msg_body(request),
+                                                 nng_msg_len(request), reply);
     nng_msg_free(request);
     if (action == TBK_REP_ANSWER) {
         exchange->sending = true;

@@ -17,8 +17,10 @@ enum tbk_rep_action {
     TBK_REP_CLOSE,  /* close the connection of the request */
 };
 
-/* Looks at the bytes of a request and appends the answer to reply. */
-typedef enum tbk_rep_action tbk_rep_handler(void *argument, const uint8_t *request, size_t length, nng_msg *reply);
+/* Looks at the bytes of a request and appends the answer to reply. connection
+ * is a number that no other connection had before. */
+typedef enum tbk_rep_action tbk_rep_handler(void *argument, int connection, const uint8_t *request, size_t length,
+                                            nng_msg *reply);
 
 struct tbk_rep_server;
 

@@ -30,8 +30,7 @@ char *json_test_write(const void *message)
 enum tbk_status json_test_read(const char *text, struct tbk_arena *arena, Tbktest__Types **ret,
                                struct tbk_error *error)
 {
-    const struct tbk_json_source source = {
-        .text = text, .length = strlen(text), .find_type = json_test_find_type};
+    const struct tbk_json_source source = {.text = text, .length = strlen(text), .find_type = json_test_find_type};
     tbk_error_init(error);
     return tbk_json_read(&source, &tbktest__types__descriptor, arena, (ProtobufCMessage **)ret, error);
 }

@@ -8,9 +8,9 @@
 #include "base/dynbuf.h"
 #include "base/error.h"
 #include "cmocka_all.h"
+#include "json_types.pb-c.h"
 #include "json/json_read.h"
 #include "json/json_write.h"
-#include "json_types.pb-c.h"
 
 enum { JSON_TEST_BYTES_MAX = 16 * 1024 * 1024 };
 

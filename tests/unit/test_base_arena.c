@@ -15,8 +15,9 @@ static void test_arena_alloc_is_aligned_and_distinct(void **state)
         memset(memory[i], (int)i, i + 1);
     }
     for (size_t i = 0; i < 20; i++) {
-        for (size_t j = 0; j <= i; j++)
+        for (size_t j = 0; j <= i; j++) {
             assert_int_equal(memory[i][j], i);
+        }
     }
     tbk_arena_destroy(arena);
 }

@@ -33,8 +33,9 @@ static void test_dynbuf_at_maximum_fits_above_fails_and_stays_failed(void **stat
     (void)state;
     struct tbk_dynbuf buffer;
     tbk_dynbuf_init(&buffer, 100);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         tbk_dynbuf_putc(&buffer, 'x');
+    }
     assert_false(tbk_dynbuf_failed(&buffer));
     tbk_dynbuf_printf(&buffer, "%d", 1);
     assert_true(tbk_dynbuf_failed(&buffer));

@@ -47,8 +47,9 @@ static void test_error_finish_one_violation_is_its_sentence(void **state)
 static void test_error_finish_more_violations_says_how_many(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         tbk_error_violation(&error, "", "request is wrong");
+    }
     assert_int_equal(tbk_error_finish(&error), TBK_INVALID_ARGUMENT);
     assert_string_equal(error.message, "request is wrong (and 2 more)");
 }
@@ -56,8 +57,9 @@ static void test_error_finish_more_violations_says_how_many(void **state)
 static void test_error_violation_beyond_maximum_is_counted_not_kept(void **state)
 {
     (void)state;
-    for (int i = 0; i < TBK_VIOLATIONS_MAX + 5; i++)
+    for (int i = 0; i < TBK_VIOLATIONS_MAX + 5; i++) {
         tbk_error_violation(&error, "f", "%d", i);
+    }
     assert_int_equal(error.violation_count, TBK_VIOLATIONS_MAX + 5);
     assert_int_equal(tbk_error_violations_kept(&error), TBK_VIOLATIONS_MAX);
     assert_string_equal(error.violations[TBK_VIOLATIONS_MAX - 1].description, "31");

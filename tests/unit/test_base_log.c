@@ -1,4 +1,5 @@
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,17 +107,20 @@ static void test_log_long_line_is_cut_and_says_so(void **state)
             tbk_log_configure(pipe_ends[1], TBK_LOG_INFO, (enum tbk_log_format)format);
             for (size_t length = 0; length < 4200; length += length < 500 || length > 3900 ? 1 : 100) {
                 size_t unit_length = strlen(units[u]);
-                for (size_t i = 0; i < length; i++)
+                for (size_t i = 0; i < length; i++) {
                     value[i] = units[u][i % unit_length];
+                }
                 value[length - length % unit_length] = '\0';
-                tbk_log(TBK_LOG_INFO, "m", TBK_LOG_STR("v", value), TBK_LOG_INT("after", 1), TBK_LOG_STR("w", value));
+                tbk_log(TBK_LOG_INFO, "m", TBK_LOG_STR("v", value), TBK_LOG_INT("after", 1),
+                        TBK_LOG_STR("w", value));
                 const char *line = line_text();
                 size_t line_length = strlen(line);
                 const char *ending = format == TBK_LOG_JSON ? ",\"cut\":true}\n" : " [cut]\n";
-                if (strstr(line, "cut") == NULL)
+                if (strstr(line, "cut") == NULL) {
                     assert_true(line_length >= 2 * strlen(value) && strstr(line, "after") != NULL);
-                else if (strcmp(line + line_length - strlen(ending), ending) != 0)
+                } else if (strcmp(line + line_length - strlen(ending), ending) != 0) {
                     assert_string_equal(line, ending);
+                }
             }
         }
     }
@@ -130,8 +134,9 @@ static void test_log_long_message_and_many_fields_are_cut(void **state)
     for (int format = TBK_LOG_TEXT; format <= TBK_LOG_JSON; format++) {
         tbk_log_configure(pipe_ends[1], TBK_LOG_INFO, (enum tbk_log_format)format);
         struct tbk_log_field fields[600];
-        for (int i = 0; i < 600; i++)
+        for (int i = 0; i < 600; i++) {
             fields[i] = TBK_LOG_INT("field", i);
+        }
         for (int i = 0; i < 64; i++) {
             tbk_log_write(TBK_LOG_INFO, message + 1920 + i, fields, 1);
             line_text();
@@ -139,6 +144,40 @@ static void test_log_long_message_and_many_fields_are_cut(void **state)
             assert_non_null(strstr(line_text(), "cut"));
         }
     }
+}
+
+enum { THREADS = 4, LINES_PER_THREAD = 500 };
+
+static void *write_lines(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < LINES_PER_THREAD; i++) {
+        tbk_log(TBK_LOG_INFO, "m", TBK_LOG_STR("v", "0123456789 0123456789 0123456789"), TBK_LOG_INT("n", 5));
+    }
+    return NULL;
+}
+
+static void test_log_lines_of_threads_do_not_mix(void **state)
+{
+    (void)state;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    tbk_log_configure(fileno(file), TBK_LOG_INFO, TBK_LOG_TEXT);
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, NULL), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    rewind(file);
+    int lines = 0;
+    while (fgets(output, sizeof output, file) != NULL) {
+        assert_string_equal(output + 27, " INFO m v=\"0123456789 0123456789 0123456789\" n=5\n");
+        lines++;
+    }
+    assert_int_equal(lines, THREADS * LINES_PER_THREAD);
+    fclose(file);
 }
 
 static void test_log_level_below_is_not_evaluated(void **state)
@@ -163,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log_untrusted_text_is_escaped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_long_line_is_cut_and_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_long_message_and_many_fields_are_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_lines_of_threads_do_not_mix, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_level_below_is_not_evaluated, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@ static void test_status_name_outside_table_is_unknown(void **state)
 {
     (void)state;
     assert_string_equal(tbk_status_name((enum tbk_status)17), "UNKNOWN");
-    assert_string_equal(tbk_status_name((enum tbk_status)-1), "UNKNOWN");
+    assert_string_equal(tbk_status_name((enum tbk_status) - 1), "UNKNOWN");
 }
 
 int main(void)

@@ -40,11 +40,13 @@ static void test_timestamp_format_every_day_is_the_c_librarys(void **state)
                  tm.tm_mday);
         char text[TBK_TIMESTAMP_CHARS + 1];
         tbk_timestamp_format(us, text);
-        if (strcmp(text, expected) != 0)
+        if (strcmp(text, expected) != 0) {
             assert_string_equal(text, expected);
+        }
         int64_t parsed = 0;
-        if (!parse(text, &parsed) || parsed != us)
+        if (!parse(text, &parsed) || parsed != us) {
             fail_msg("%s does not read back", text);
+        }
     }
 }
 
@@ -74,8 +76,9 @@ static void test_timestamp_parse_accepted_forms_are_the_same_moment(void **state
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t us = 0;
-        if (!parse(cases[i].text, &us))
+        if (!parse(cases[i].text, &us)) {
             fail_msg("%s is refused", cases[i].text);
+        }
         assert_int_equal(us, cases[i].us);
     }
 }
@@ -84,19 +87,53 @@ static void test_timestamp_parse_other_text_is_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "", "now", "2026", "2026-3-1", "2026-03-01 ", "2026-03-01T", "2026-03-01 10", "2026-03-01 10:20",
-        "2026-03-01 10:20:3", "2026-03-01 10:20:30.", "2026-03-01 10:20:30.1234567890", "2026-03-01 10:20:30,5",
-        "2026-03-01 10:20:30 Z", "2026-03-01 10:20:30ZZ", "2026-03-01Z", "2026-03-01  10:20:30",
-        "2026-03-01 10:20:30+2", "2026-03-01 10:20:30+02:", "2026-03-01 10:20:30+02:0", "2026-03-01 10:20:30+24:00",
-        "2026-03-01 10:20:30+02:60", "2026-03-01 10:20:30+", "2026-03-01 24:00:00", "2026-03-01 23:60:00",
-        "2026-03-01 23:59:60", "2026-00-01", "2026-13-01", "2026-01-00", "2026-01-32", "2026-04-31", "2026-02-29",
-        "1900-02-29", "0000-01-01", "+026-03-01", "-026-03-01", "2026/03/01", " 2026-03-01", "12026-03-01",
-        "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "\xB2\x30\x32\x36-03-01",
+        "",
+        "now",
+        "2026",
+        "2026-3-1",
+        "2026-03-01 ",
+        "2026-03-01T",
+        "2026-03-01 10",
+        "2026-03-01 10:20",
+        "2026-03-01 10:20:3",
+        "2026-03-01 10:20:30.",
+        "2026-03-01 10:20:30.1234567890",
+        "2026-03-01 10:20:30,5",
+        "2026-03-01 10:20:30 Z",
+        "2026-03-01 10:20:30ZZ",
+        "2026-03-01Z",
+        "2026-03-01  10:20:30",
+        "2026-03-01 10:20:30+2",
+        "2026-03-01 10:20:30+02:",
+        "2026-03-01 10:20:30+02:0",
+        "2026-03-01 10:20:30+24:00",
+        "2026-03-01 10:20:30+02:60",
+        "2026-03-01 10:20:30+",
+        "2026-03-01 24:00:00",
+        "2026-03-01 23:60:00",
+        "2026-03-01 23:59:60",
+        "2026-00-01",
+        "2026-13-01",
+        "2026-01-00",
+        "2026-01-32",
+        "2026-04-31",
+        "2026-02-29",
+        "1900-02-29",
+        "0000-01-01",
+        "+026-03-01",
+        "-026-03-01",
+        "2026/03/01",
+        " 2026-03-01",
+        "12026-03-01",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "\xB2\x30\x32\x36-03-01",
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t us = 42;
-        if (parse(cases[i], &us))
+        if (parse(cases[i], &us)) {
             fail_msg("%s is accepted", cases[i]);
+        }
         assert_int_equal(us, 42);
     }
 }
@@ -112,7 +149,8 @@ static void test_timestamp_parse_reads_no_further_than_length(void **state)
 static void test_timestamp_proto_round_trip(void **state)
 {
     (void)state;
-    static const int64_t cases[] = {TBK_TIMESTAMP_MIN, -1000001, -1000000, -999999, -1, 0, 1, 999999, TBK_TIMESTAMP_MAX};
+    static const int64_t cases[] = {TBK_TIMESTAMP_MIN, -1000001, -1000000, -999999, -1, 0, 1, 999999,
+                                    TBK_TIMESTAMP_MAX};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t seconds;
         int32_t nanos;

@@ -55,13 +55,13 @@ static void test_text_table_on_terminal_cuts_text_not_numbers(void **state)
 {
     (void)state;
     struct output output;
-    output_open(&output, 24, false);
-    add_row(output.table, "1234567", "abcdefghijklm", "12345678901");
+    output_open(&output, 51, false);
+    add_row(output.table, "1234567", "a name of twenty-five ch.", "a note of 29 characters, long");
     assert_true(tbk_text_table_flush(output.table));
     add_row(output.table, "12345678", "a", "b");
-    output_check(&output, "     id  name    note\n"
-                          "1234567  abcde\xE2\x80\xA6  123456\xE2\x80\xA6\n"
-                          "12345678  a       b\n");
+    output_check(&output, "     id  name                  note\n"
+                          "1234567  a name of twenty-fi\xE2\x80\xA6  a note of 29 charac\xE2\x80\xA6\n"
+                          "12345678  a                     b\n");
 }
 
 static void test_text_table_on_narrow_terminal_cuts_lines(void **state)
@@ -87,7 +87,9 @@ static void test_text_table_control_characters_are_escaped(void **state)
     (void)state;
     struct output output;
     output_open(&output, 0, false);
-    add_row(output.table, "1", "a\nb\tc\033[1m", "\xC2\x9B" "2J \xFF");
+    add_row(output.table, "1", "a\nb\tc\033[1m",
+            "\xC2\x9B"
+            "2J \xFF");
     output_check(&output, "id  name            note\n"
                           " 1  a\\nb\\tc\\x1B[1m  \\x9B2J \\xFF\n");
 }

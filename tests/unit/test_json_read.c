@@ -68,7 +68,8 @@ static void test_json_read_unknown_name_fails_with_path(void **state)
 {
     (void)state;
     check_refused("{\"fMessage\": {\"y\": 1}}", "fMessage.y: Inner has no such field");
-    check_refused("{\"rMessage\": [{}, {\"inner\": {\"fInt\": 1}}]}", "rMessage[1].inner.fInt: Inner has no such field");
+    check_refused("{\"rMessage\": [{}, {\"inner\": {\"fInt\": 1}}]}",
+                  "rMessage[1].inner.fInt: Inner has no such field");
 }
 
 static void test_json_read_repeated_name_fails(void **state)
@@ -77,7 +78,8 @@ static void test_json_read_repeated_name_fails(void **state)
     check_refused("{\"fInt32\": 1, \"f_int32\": 1}", "f_int32: is given twice, under both of its names");
     struct tbk_error error;
     Tbktest__Types *message = NULL;
-    assert_int_equal(json_test_read("{\"fInt32\": 1,\n \"fInt32\": 1}", arena, &message, &error), TBK_INVALID_ARGUMENT);
+    assert_int_equal(json_test_read("{\"fInt32\": 1,\n \"fInt32\": 1}", arena, &message, &error),
+                     TBK_INVALID_ARGUMENT);
     assert_memory_equal(error.message, "line 2, column 9: duplicate object key", 38);
 }
 
@@ -98,16 +100,26 @@ static void test_json_read_integers_checks_exact_range(void **state)
     assert_int_equal(message->f_sfixed32, -1);
 
     static const char *const refused[] = {
-        "{\"fInt32\": 2147483648}",           "{\"fInt32\": -2147483649}",
-        "{\"fInt32\": 1.5}",                  "{\"fInt32\": \"\"}",
-        "{\"fInt32\": \"-\"}",                "{\"fInt32\": \" 1\"}",
-        "{\"fInt32\": \"1 \"}",               "{\"fInt32\": \"0x10\"}",
-        "{\"fInt32\": \"+1\"}",               "{\"fInt32\": \"--1\"}",
-        "{\"fInt32\": true}",                 "{\"fInt32\": [1]}",
-        "{\"fUint32\": 4294967296}",          "{\"fUint32\": -1}",
-        "{\"fInt64\": \"9223372036854775808\"}", "{\"fInt64\": \"-9223372036854775809\"}",
-        "{\"fUint64\": \"18446744073709551616\"}", "{\"fUint64\": \"-1\"}",
-        "{\"fInt64\": 9007199254740993.0}",   "{\"fInt64\": 1e300}",
+        "{\"fInt32\": 2147483648}",
+        "{\"fInt32\": -2147483649}",
+        "{\"fInt32\": 1.5}",
+        "{\"fInt32\": \"\"}",
+        "{\"fInt32\": \"-\"}",
+        "{\"fInt32\": \" 1\"}",
+        "{\"fInt32\": \"1 \"}",
+        "{\"fInt32\": \"0x10\"}",
+        "{\"fInt32\": \"+1\"}",
+        "{\"fInt32\": \"--1\"}",
+        "{\"fInt32\": true}",
+        "{\"fInt32\": [1]}",
+        "{\"fUint32\": 4294967296}",
+        "{\"fUint32\": -1}",
+        "{\"fInt64\": \"9223372036854775808\"}",
+        "{\"fInt64\": \"-9223372036854775809\"}",
+        "{\"fUint64\": \"18446744073709551616\"}",
+        "{\"fUint64\": \"-1\"}",
+        "{\"fInt64\": 9007199254740993.0}",
+        "{\"fInt64\": 1e300}",
         "{\"fInt64\": \"1\\u0000\"}",
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
@@ -125,8 +137,9 @@ static void test_json_read_integers_checks_exact_range(void **state)
 static void test_json_read_doubles_accepts_numbers_strings_and_specials(void **state)
 {
     (void)state;
-    Tbktest__Types *message = read_ok("{\"rDouble\": [1, -2.5, \"3e2\", \"NaN\", \"Infinity\", \"-Infinity\", -0.0, 5e-324,"
-                                      "\"0.1\", \"1000000000000000000000\"]}");
+    Tbktest__Types *message =
+        read_ok("{\"rDouble\": [1, -2.5, \"3e2\", \"NaN\", \"Infinity\", \"-Infinity\", -0.0, 5e-324,"
+                "\"0.1\", \"1000000000000000000000\"]}");
     assert_int_equal(message->n_r_double, 10);
     assert_true(message->r_double[0] == 1 && message->r_double[1] == -2.5 && message->r_double[2] == 300);
     assert_true(isnan(message->r_double[3]));
@@ -152,8 +165,9 @@ static void test_json_read_floats_checks_range(void **state)
     assert_true(message->r_float[0] == 0.1F);
     assert_true(message->r_float[1] == FLT_MAX);
     assert_true(isinf(message->r_float[2]) && isnan(message->r_float[3]));
-    check_refused("{\"fFloat\": 1e39}",
-                  "fFloat: expected a number in the range of a 32-bit float, found a number (9.9999999999999994e+38)");
+    check_refused(
+        "{\"fFloat\": 1e39}",
+        "fFloat: expected a number in the range of a 32-bit float, found a number (9.9999999999999994e+38)");
 }
 
 static void test_json_read_bool_accepts_true_and_false_only(void **state)
@@ -174,8 +188,9 @@ static void test_json_read_enum_accepts_names_and_numbers(void **state)
     assert_int_equal(message->r_enum[1], -5);
     assert_int_equal(message->r_enum[2], 9);
     assert_int_equal(message->r_enum[3], 1);
-    check_refused("{\"fEnum\": \"red\"}",
-                  "fEnum: there is no value \"red\"; expected one of COLOUR_BELOW, COLOUR_UNSPECIFIED, COLOUR_RED");
+    check_refused(
+        "{\"fEnum\": \"red\"}",
+        "fEnum: there is no value \"red\"; expected one of COLOUR_BELOW, COLOUR_UNSPECIFIED, COLOUR_RED");
     check_refused("{\"fEnum\": true}", "fEnum: expected the name of a value, found true");
     check_refused("{\"fEnum\": 2147483648}",
                   "fEnum: expected a whole number from -2147483648 to 2147483647, found a number (2147483648)");
@@ -186,7 +201,8 @@ static void test_json_read_text_refuses_nul(void **state)
     (void)state;
     Tbktest__Types *message = read_ok("{\"fString\": \"a\\n\\u20ac\\ud83d\\ude00\"}");
     assert_string_equal(message->f_string, "a\n\xE2\x82\xAC\xF0\x9F\x98\x80");
-    check_refused("{\"rString\": [\"\", \"a\\u0000b\"]}", "rString[1]: holds the character \\u0000, which text cannot");
+    check_refused("{\"rString\": [\"\", \"a\\u0000b\"]}",
+                  "rString[1]: holds the character \\u0000, which text cannot");
     check_refused("{\"fString\": 5}", "fString: expected a string, found a number (5)");
 }
 
@@ -203,7 +219,8 @@ static void test_json_read_bytes_accepts_both_alphabets(void **state)
     assert_int_equal(message->r_bytes[2].len, 0);
     assert_int_equal(message->r_bytes[3].len, 1);
     assert_int_equal(message->r_bytes[4].len, 1);
-    static const char *const refused[] = {"A", "AAAAA", "AA=", "AAA==", "AA==AA==", "A A=", "====", "\xC3\xA4==", "="};
+    static const char *const refused[] = {
+        "A", "AAAAA", "AA=", "AAA==", "AA==AA==", "A A=", "====", "\xC3\xA4==", "="};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         char text[64];
         struct tbk_error error;
@@ -235,10 +252,20 @@ static void test_json_read_timestamp_accepts_rfc3339(void **state)
     check_timestamp("0001-01-01T00:00:00Z", -62135596800, 0);
     check_timestamp("9999-12-31T23:59:59.999999999Z", 253402300799, 999999999);
     static const char *const refused[] = {
-        "2024-05-01",           "2024-05-01T12:00:00",       "2024-05-01 12:00:00Z",      "2023-02-29T00:00:00Z",
-        "2024-05-01T24:00:00Z", "2024-05-01T12:00:00.Z",     "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-00:01",
-        "2024-05-01T12:00Z",    "2024-05-01T12:00:00+0100",  "2024-05-01T12:00:00.0000000001Z",
-        "",                     "2024-05-01T12:00:00.5,0Z",  "2024-05-01T12:00:60Z",
+        "2024-05-01",
+        "2024-05-01T12:00:00",
+        "2024-05-01 12:00:00Z",
+        "2023-02-29T00:00:00Z",
+        "2024-05-01T24:00:00Z",
+        "2024-05-01T12:00:00.Z",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-00:01",
+        "2024-05-01T12:00Z",
+        "2024-05-01T12:00:00+0100",
+        "2024-05-01T12:00:00.0000000001Z",
+        "",
+        "2024-05-01T12:00:00.5,0Z",
+        "2024-05-01T12:00:60Z",
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         char json[96];
@@ -268,7 +295,8 @@ static void test_json_read_duration_accepts_decimal_seconds(void **state)
     check_duration("-0.5s", 0, -500000000);
     check_duration("-3.000000001s", -3, -1);
     check_duration("315576000000s", 315576000000, 0);
-    static const char *const refused[] = {"1", "s", "-s", ".5s", "1.s", "1.0000000001s", "315576000001s", "1m", "1ss", "+1s"};
+    static const char *const refused[] = {"1",  "s",   "-s", ".5s", "1.s", "1.0000000001s", "315576000001s",
+                                          "1m", "1ss", "+1s"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         char json[96];
         struct tbk_error error;
@@ -307,10 +335,10 @@ static void check_any(const Google__Protobuf__Any *any, const char *type_url, co
 static void test_json_read_any_accepts_fields_value_or_base64(void **state)
 {
     (void)state;
-    Tbktest__Types *message = read_ok(
-        "{\"rAny\": [{\"x\": 5, \"@type\": \"type.googleapis.com/tbktest.Inner\"},"
-        "{\"@type\": \"a/google.protobuf.Timestamp\", \"value\": \"1970-01-01T00:00:05Z\"},"
-        "{\"@type\": \"a/no.such.Type\", \"value\": \"CAU=\"}, {}]}");
+    Tbktest__Types *message =
+        read_ok("{\"rAny\": [{\"x\": 5, \"@type\": \"type.googleapis.com/tbktest.Inner\"},"
+                "{\"@type\": \"a/google.protobuf.Timestamp\", \"value\": \"1970-01-01T00:00:05Z\"},"
+                "{\"@type\": \"a/no.such.Type\", \"value\": \"CAU=\"}, {}]}");
     check_any(message->r_any[0], "type.googleapis.com/tbktest.Inner", "\x08\x05", 2);
     check_any(message->r_any[1], "a/google.protobuf.Timestamp", "\x08\x05", 2);
     check_any(message->r_any[2], "a/no.such.Type", "\x08\x05", 2);
@@ -363,9 +391,19 @@ static void test_json_read_no_json_fails_with_line_and_column(void **state)
 {
     (void)state;
     static const char *const broken[] = {
-        "", "{", "{\n  \"fInt32\" 5}", "{} x", "{'fInt32': 5}", "{\"fInt32\": 01}", "{\"fInt32\": 99999999999999999999}",
-        "{\"fDouble\": 1e999}", "{\"fString\": \"\xFF\"}", "{\"fString\": \"\\ud800\"}", "{\"f\\u0000\": 1}",
-        "{\"fDouble\": NaN}", "{\"fInt32\": 1,}",
+        "",
+        "{",
+        "{\n  \"fInt32\" 5}",
+        "{} x",
+        "{'fInt32': 5}",
+        "{\"fInt32\": 01}",
+        "{\"fInt32\": 99999999999999999999}",
+        "{\"fDouble\": 1e999}",
+        "{\"fString\": \"\xFF\"}",
+        "{\"fString\": \"\\ud800\"}",
+        "{\"f\\u0000\": 1}",
+        "{\"fDouble\": NaN}",
+        "{\"fInt32\": 1,}",
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         struct tbk_error error;
@@ -403,8 +441,9 @@ static void test_json_read_small_arena_fails(void **state)
 {
     (void)state;
     struct tbk_error error;
-    static const char text[] = "{\"rInt32\": [1, 2, 3], \"fString\": \"text\", \"fBytes\": \"AAAA\", \"fMask\": \"a,b\","
-                               "\"rMessage\": [{\"x\": 1}], \"fAny\": {\"@type\": \"a/tbktest.Inner\", \"x\": 1}}";
+    static const char text[] =
+        "{\"rInt32\": [1, 2, 3], \"fString\": \"text\", \"fBytes\": \"AAAA\", \"fMask\": \"a,b\","
+        "\"rMessage\": [{\"x\": 1}], \"fAny\": {\"@type\": \"a/tbktest.Inner\", \"x\": 1}}";
     Tbktest__Types *message = NULL;
     size_t bytes = 16;
     for (;; bytes += 16) {

@@ -39,8 +39,9 @@ static const ProtobufCMessageDescriptor *find_type(const void *argument, const c
 
 static char *random_text(void)
 {
-    static const char *const pieces[] = {"a", "BTC-USD", "\"", "\\", "\n", "\x01", "\x7F", "\xC2\x85", "\xE2\x82\xAC",
-                                         "\xF0\x9F\x98\x80", " ", "/", "<>&'", "{}"};
+    static const char *const pieces[] = {
+        "a", "BTC-USD", "\"",   "\\", "\n", "\x01", "\x7F", "\xC2\x85", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+        " ", "/",       "<>&'", "{}"};
     struct tbk_dynbuf text;
     tbk_dynbuf_init(&text, 1024);
     for (size_t i = random_below(6); i > 0; i--)
@@ -115,7 +116,8 @@ static void fill_any(Google__Protobuf__Any *any, unsigned nesting)
     const ProtobufCMessageDescriptor *type =
         nesting % 2 == 0 ? &tbktest__inner__descriptor : &google__protobuf__timestamp__descriptor;
     ProtobufCMessage *inner = random_message(type, nesting + 1);
-    any->type_url = tbk_arena_printf(arena, "type.googleapis.com/%s%s", type->name, nesting == 3 ? ".unknown" : "");
+    any->type_url =
+        tbk_arena_printf(arena, "type.googleapis.com/%s%s", type->name, nesting == 3 ? ".unknown" : "");
     any->value.len = protobuf_c_message_get_packed_size(inner);
     any->value.data = tbk_arena_alloc(arena, any->value.len);
     protobuf_c_message_pack(inner, any->value.data);

@@ -82,7 +82,8 @@ static void test_json_write_text_escapes_controls_and_replaces_bad_utf8(void **s
 {
     (void)state;
     Tbktest__Types message = TBKTEST__TYPES__INIT;
-    message.f_string = (char *)"q\"b\\n\nt\tc\x01\x7F\xC2\x9B" "2J \xE2\x82\xAC \xFF \xED\xA0\x80 \xE2\x82";
+    message.f_string = (char *)"q\"b\\n\nt\tc\x01\x7F\xC2\x9B"
+                               "2J \xE2\x82\xAC \xFF \xED\xA0\x80 \xE2\x82";
     check(&message, "{\"fString\":\"q\\\"b\\\\n\\nt\\tc\\u0001\\u007f\\u009b2J \xE2\x82\xAC \xEF\xBF\xBD "
                     "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD \xEF\xBF\xBD\xEF\xBF\xBD\"}");
 }
@@ -117,8 +118,9 @@ static void test_json_write_timestamps_prints_0_3_6_or_9_digits(void **state)
     Tbktest__Types message = TBKTEST__TYPES__INIT;
     message.n_r_timestamp = COUNT;
     message.r_timestamp = pointers;
-    check(&message, "{\"rTimestamp\":[\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00.250Z\","
-                    "\"1969-12-31T23:59:59.000001Z\",\"0001-01-01T00:00:00Z\",\"9999-12-31T23:59:59.999999999Z\"]}");
+    check(&message,
+          "{\"rTimestamp\":[\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00.250Z\","
+          "\"1969-12-31T23:59:59.000001Z\",\"0001-01-01T00:00:00Z\",\"9999-12-31T23:59:59.999999999Z\"]}");
 }
 
 static void test_json_write_timestamp_out_of_range_fails_with_path(void **state)
@@ -237,8 +239,7 @@ static void test_json_write_pretty_indents_by_two(void **state)
     struct tbk_error error;
     tbk_dynbuf_init(&out, JSON_TEST_BYTES_MAX);
     assert_int_equal(tbk_json_write(&message.base, &style, &out, &error), TBK_OK);
-    assert_string_equal(tbk_dynbuf_text(&out),
-                        "{\n  \"fMessage\": {},\n  \"rInt32\": [\n    1,\n    2\n  ]\n}");
+    assert_string_equal(tbk_dynbuf_text(&out), "{\n  \"fMessage\": {},\n  \"rInt32\": [\n    1,\n    2\n  ]\n}");
     tbk_dynbuf_fini(&out);
 }
 

@@ -41,7 +41,8 @@ static void test_base64url_decode_reads_back_every_length(void **state)
 static void test_base64url_decode_other_text_is_refused(void **state)
 {
     (void)state;
-    static const char *const cases[] = {"Z", "Zm9vY", "Zg==", "Zm8=", "Zm 8", "Zm+v", "Zm/v", "Zh", "Zm9", "\xC3\xA9Zg"};
+    static const char *const cases[] = {"Z",    "Zm9vY", "Zg==", "Zm8=", "Zm 8",
+                                        "Zm+v", "Zm/v",  "Zh",   "Zm9",  "\xC3\xA9Zg"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t bytes[16];
         if (tbk_base64url_decode(cases[i], strlen(cases[i]), bytes)) {

@@ -10,7 +10,7 @@
 #include "tradebook/v1/risk.pb-c.h"
 #include "tradebook/v1/signal.pb-c.h"
 
-#define SECRET UINT64_C(0x0123456789ABCDEF)
+#define SECRET  UINT64_C(0x0123456789ABCDEF)
 #define DAMAGED "it is damaged or was not made by this database; start again from the first page"
 #define FOREIGN "it belongs to another list, filter or order_by; start again from the first page"
 
@@ -41,7 +41,8 @@ static int setup(void **state)
     return 0;
 }
 
-static enum tbk_status build(enum tbk_table_id table, const struct tbk_list_request *request, struct tbk_query *query)
+static enum tbk_status build(enum tbk_table_id table, const struct tbk_list_request *request,
+                             struct tbk_query *query)
 {
     tbk_error_init(&error);
     return tbk_query_build(&schema->tables[table], request, SECRET, arena, query, &error);
@@ -150,7 +151,8 @@ static void test_page_token_continues_after_the_row(void **state)
     assert_int_equal(after[4].type, TBK_VALUE_INTEGER);
     assert_true(after[4].integer == INT64_MAX);
 
-    request = (struct tbk_list_request){.order_by = "direction,executed", .page_token = token_for(NULL, "direction,executed")};
+    request = (struct tbk_list_request){.order_by = "direction,executed",
+                                        .page_token = token_for(NULL, "direction,executed")};
     assert_int_equal(build(TBK_SIGNALS, &request, &query), TBK_OK);
     assert_int_equal(query.after[0].integer, TRADEBOOK__V1__DIRECTION__DIRECTION_SHORT);
     assert_int_equal(query.after[1].integer, 1);
@@ -168,14 +170,16 @@ static void test_page_token_text_key_and_long_text_round_trip(void **state)
     assert_int_equal(build(TBK_RISK_BOOK_SNAPSHOTS, &request, &query), TBK_OK);
     request.page_token = tbk_page_token_create(&query, &snapshot.base, SECRET, arena);
     assert_non_null(request.page_token);
-    assert_int_equal(strspn(request.page_token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
-                     strlen(request.page_token));
+    assert_int_equal(
+        strspn(request.page_token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+        strlen(request.page_token));
     assert_int_equal(build(TBK_RISK_BOOK_SNAPSHOTS, &request, &query), TBK_OK);
     assert_int_equal(query.after[0].text.length, sizeof notes - 1);
     assert_string_equal(query.after[0].text.data, notes);
 }
 
-static void assert_refused(enum tbk_table_id table, const struct tbk_list_request *request, const char *description)
+static void assert_refused(enum tbk_table_id table, const struct tbk_list_request *request,
+                           const char *description)
 {
     struct tbk_query query;
     assert_int_equal(build(table, request, &query), TBK_INVALID_ARGUMENT);
@@ -190,9 +194,11 @@ static void test_page_token_of_another_query_is_refused(void **state)
     (void)state;
     const char *token = token_for("id > 5", "symbol");
     assert_refused(TBK_SIGNALS, &(struct tbk_list_request){.page_token = token}, FOREIGN);
-    assert_refused(TBK_SIGNALS, &(struct tbk_list_request){.filter = "id > 6", .order_by = "symbol", .page_token = token},
+    assert_refused(TBK_SIGNALS,
+                   &(struct tbk_list_request){.filter = "id > 6", .order_by = "symbol", .page_token = token},
                    FOREIGN);
-    assert_refused(TBK_SIGNALS, &(struct tbk_list_request){.filter = "id > 5", .order_by = "pnl", .page_token = token},
+    assert_refused(TBK_SIGNALS,
+                   &(struct tbk_list_request){.filter = "id > 5", .order_by = "session", .page_token = token},
                    FOREIGN);
     assert_refused(TBK_SIGNAL_RESULTS, &(struct tbk_list_request){.page_token = token_for(NULL, NULL)}, FOREIGN);
 }
@@ -220,10 +226,12 @@ static void test_page_token_damaged_is_refused(void **state)
     for (size_t i = 0; i < length; i++) {
         const char kept = token[i];
         token[i] = kept == 'A' ? 'B' : 'A';
-        assert_refused(TBK_SIGNALS, &(struct tbk_list_request){.order_by = "symbol", .page_token = token}, DAMAGED);
+        assert_refused(TBK_SIGNALS, &(struct tbk_list_request){.order_by = "symbol", .page_token = token},
+                       DAMAGED);
         token[i] = '\0';
         if (i > 0) {
-            assert_refused(TBK_SIGNALS, &(struct tbk_list_request){.order_by = "symbol", .page_token = token}, DAMAGED);
+            assert_refused(TBK_SIGNALS, &(struct tbk_list_request){.order_by = "symbol", .page_token = token},
+                           DAMAGED);
         }
         token[i] = kept;
     }
@@ -264,10 +272,16 @@ static void test_page_token_wrong_values_are_refused(void **state)
         {"symbol", VALUES("\x03\x03\0\0\0abc"), false},
         {"symbol", VALUES("\x03\x03\0\0\0abc" ID "\0"), false},
         {"symbol", VALUES("\x03\x03\0\0\0abc\x00"), false},
-        {"symbol", VALUES("\x03\xFF\xFF\xFF\xFF" "abc" ID), false},
+        {"symbol",
+         VALUES("\x03\xFF\xFF\xFF\xFF"
+                "abc" ID),
+         false},
         {"symbol", VALUES("\x03\x03\0\0"), false},
         {"symbol", VALUES("\x03\x03\0\0\0a\0c" ID), false},
-        {"symbol", VALUES("\x03\x03\0\0\0a\xFF" "c" ID), false},
+        {"symbol",
+         VALUES("\x03\x03\0\0\0a\xFF"
+                "c" ID),
+         false},
         {"symbol", VALUES("\x05" ID), false},
         {"symbol", VALUES("\x01\0\0\0\0\0\0\0\0" ID), false},
         {"id", VALUES("\x01\0\0\0\0\0\0\0"), false},

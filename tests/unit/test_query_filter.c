@@ -61,7 +61,8 @@ static void print_value(const struct tbk_filter *node, struct tbk_dynbuf *out)
 static void print(const struct tbk_filter *node, struct tbk_dynbuf *out)
 {
     static const char *const comparisons[] = {"=", "!=", "<", "<=", ">", ">="};
-    static const char *const joins[] = {[TBK_FILTER_AND] = "and", [TBK_FILTER_OR] = "or", [TBK_FILTER_NOT] = "not"};
+    static const char *const joins[] = {
+        [TBK_FILTER_AND] = "and", [TBK_FILTER_OR] = "or", [TBK_FILTER_NOT] = "not"};
     if (node == NULL) {
         tbk_dynbuf_puts(out, "all");
         return;
@@ -306,7 +307,8 @@ static void test_filter_length_limit_is_exact(void **state)
                 "at character 4097: the filter is longer than 4096 bytes");
     check_limit(repeat("", " ", TBK_FILTER_BYTES_MAX + 1, ""),
                 "at character 4097: the filter is longer than 4096 bytes");
-    check_limit(repeat("notes = '", "\xC3\xA9", 2044, "'"), "at character 2053: the filter is longer than 4096 bytes");
+    check_limit(repeat("notes = '", "\xC3\xA9", 2044, "'"),
+                "at character 2053: the filter is longer than 4096 bytes");
 }
 
 static void test_filter_comparison_limit_is_exact(void **state)
@@ -323,7 +325,8 @@ static void test_filter_depth_limit_is_exact(void **state)
     char *close = repeat("id=1", ")", TBK_FILTER_DEPTH_MAX, "");
     check_limit(repeat("", "(", TBK_FILTER_DEPTH_MAX, close), NULL);
     check_limit(repeat("", "NOT(", TBK_FILTER_DEPTH_MAX, close), NULL);
-    check_limit(repeat("(", "(", TBK_FILTER_DEPTH_MAX, close), "at character 17: more than 16 levels of parentheses");
+    check_limit(repeat("(", "(", TBK_FILTER_DEPTH_MAX, close),
+                "at character 17: more than 16 levels of parentheses");
     /* Levels count, not parentheses. */
     check_limit(repeat("(id=1)", " AND (id=1)", 40, ""), NULL);
     free(close);
@@ -335,7 +338,8 @@ static void test_filter_depth_limit_is_exact(void **state)
 static void test_filter_memory_exhausted_is_resource_exhausted(void **state)
 {
     (void)state;
-    static const char text[] = "(symbol = 'BTC-USD' AND NOT id = 5) OR confidence > 0.5 OR timestamp > '2026-01-01'";
+    static const char text[] =
+        "(symbol = 'BTC-USD' AND NOT id = 5) OR confidence > 0.5 OR timestamp > '2026-01-01'";
     enum tbk_status status = TBK_UNKNOWN;
     int failures = 0;
     for (size_t bytes_max = 0; status != TBK_OK; bytes_max += 16) {

@@ -92,6 +92,20 @@ static int connect_socket(struct tradebook_client *client)
     return result != 0 ? result : nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
 }
 
+/* Waits for callbacks that have not returned yet. */
+static void free_lane(struct tbk_client_lane *lane)
+{
+    nng_aio_stop(lane->send_aio);
+    nng_aio_stop(lane->receive_aio);
+    nng_aio_stop(lane->pause_aio);
+    nng_aio_free(lane->try_aio);
+    nng_aio_free(lane->send_aio);
+    nng_aio_free(lane->receive_aio);
+    nng_aio_free(lane->pause_aio);
+    nng_ctx_close(lane->context);
+    free(lane);
+}
+
 struct tbk_client_lane *tbk_client_lane_create(struct tradebook_client *client)
 {
     if (client->lane_count == client->options.in_flight_max) {
@@ -106,11 +120,11 @@ struct tbk_client_lane *tbk_client_lane_create(struct tradebook_client *client)
         free(lane);
         return NULL;
     }
-    if (nng_aio_alloc(&lane->aio, tbk_client_attempt_progress, lane) != 0 ||
-        nng_aio_alloc(&lane->try_aio, NULL, NULL) != 0) {
-        nng_aio_free(lane->aio);
-        nng_ctx_close(lane->context);
-        free(lane);
+    if (nng_aio_alloc(&lane->try_aio, NULL, NULL) != 0 ||
+        nng_aio_alloc(&lane->send_aio, tbk_client_attempt_sent, lane) != 0 ||
+        nng_aio_alloc(&lane->receive_aio, tbk_client_attempt_received, lane) != 0 ||
+        nng_aio_alloc(&lane->pause_aio, tbk_client_attempt_paused, lane) != 0) {
+        free_lane(lane);
         return NULL;
     }
     nng_aio_set_timeout(lane->try_aio, NNG_DURATION_ZERO);
@@ -122,10 +136,7 @@ static void free_client(struct tradebook_client *client)
 {
     nng_aio_free(client->queue_timer);
     for (size_t i = 0; i < client->lane_count; i++) {
-        nng_aio_free(client->lanes[i]->aio);
-        nng_aio_free(client->lanes[i]->try_aio);
-        nng_ctx_close(client->lanes[i]->context);
-        free(client->lanes[i]);
+        free_lane(client->lanes[i]);
     }
     nng_close(client->socket);
     while (client->free_calls != NULL) {
@@ -210,7 +221,9 @@ static void end_calls(struct tradebook_client *client)
         pthread_mutex_unlock(&client->mutex);
         tbk_client_queue_end(client, true);
         for (size_t i = 0; i < lane_count; i++) {
-            nng_aio_cancel(client->lanes[i]->aio);
+            nng_aio_cancel(client->lanes[i]->send_aio);
+            nng_aio_cancel(client->lanes[i]->receive_aio);
+            nng_aio_cancel(client->lanes[i]->pause_aio);
         }
         struct timespec until = soon();
         pthread_mutex_lock(&client->mutex);

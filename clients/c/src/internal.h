@@ -54,16 +54,20 @@ struct tbk_client_call {
     struct tbk_client_listener listener;
 };
 
-/* Carries one call at a time: an nng context and its operation. */
+/* Carries one call at a time: an nng context and its operations, of which one at
+ * most is under way. Each has an nng_aio of its own because nng 1.5.2 mixes up
+ * the ends of operations that share one: a send that times out after a sleep
+ * reports success, and a receive can get the timeout of the send before it. */
 struct tbk_client_lane {
     struct tbk_client_lane *next_free;
     struct tradebook_client *client;
     struct tbk_client_call *call;
     nng_ctx context;
-    nng_aio *aio;     /* what the lane waits for; its callback is tbk_client_attempt_progress */
     nng_aio *try_aio; /* sends that succeed or fail at once; has no callback */
-    enum { TBK_LANE_SEND, TBK_LANE_RECEIVE, TBK_LANE_PAUSE, TBK_LANE_FAIL } step;
-    enum tradebook_code failure; /* of TBK_LANE_FAIL */
+    nng_aio *send_aio;
+    nng_aio *receive_aio;
+    nng_aio *pause_aio;
+    enum tradebook_code failure; /* not OK: the call ends with this after the pause */
     int64_t pause_ms;            /* the next pause */
 };
 
@@ -103,8 +107,10 @@ void tbk_client_tell(struct tradebook_client *client, struct tbk_client_listener
 
 /* Sends the call of a lane for the first time. */
 void tbk_client_attempt_start(struct tbk_client_lane *lane);
-/* Callback of lane->aio. */
-void tbk_client_attempt_progress(void *argument);
+/* Callbacks of a lane's operations. */
+void tbk_client_attempt_sent(void *argument);
+void tbk_client_attempt_received(void *argument);
+void tbk_client_attempt_paused(void *argument);
 
 /* --- client.c --- */
 

@@ -20,19 +20,40 @@ enum { CHECKPOINT_PAGES = 1000, RESTART_PAGES = 16384, RESTART_WAIT_MS = 100 };
 static const char wal_suffix[] = "-wal";
 static const char lock_suffix[] = ".lock";
 
+/* Two names for one file would mean two locks and two logs, and the file would be
+ * damaged. */
+static enum tbk_status check_file(const char *path, struct tbk_error *error)
+{
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' cannot be used: %s.", path,
+                             strerror(errno));
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' is not a file.", path);
+    }
+    if (status.st_nlink > 1) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The database '%s' has a second name (hard link); used by both it would be damaged. "
+                             "Replace one of them by a copy.",
+                             path);
+    }
+    return TBK_OK;
+}
+
 /* Absolute path without symbolic links; the file itself need not exist. */
 static enum tbk_status resolve_path(const char *location, char out[PATH_MAX], struct tbk_error *error)
 {
     if (realpath(location, out) != NULL) {
-        return TBK_OK;
+        return check_file(out, error);
     }
     char folder[PATH_MAX];
     const char *slash = strrchr(location, '/');
     const char *name = slash != NULL ? slash + 1 : location;
     const size_t folder_length = slash == location ? 1 : (size_t)(name - location);
     if (errno != ENOENT || folder_length >= sizeof folder || *name == '\0') {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' cannot be used: %s.", location,
-                             strerror(errno));
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' cannot be used: %s.",
+                             location, strerror(errno));
     }
     memcpy(folder, slash != NULL ? location : ".", slash != NULL ? folder_length : 1);
     folder[slash != NULL ? folder_length : 1] = '\0';
@@ -46,7 +67,22 @@ static enum tbk_status resolve_path(const char *location, char out[PATH_MAX], st
     if (snprintf(out, PATH_MAX, "%s%s%s", resolved, separator, name) >= PATH_MAX - 16) {
         return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' is too long.", location);
     }
+    struct stat link;
+    if (lstat(out, &link) == 0) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The database path '%s' is a symbolic link to a file that does not exist.", location);
+    }
     return TBK_OK;
+}
+
+/* Whether path still names the open file: another process may have removed it
+ * between our opening and locking it (forget_lock_file). */
+static bool is_named(int fd, const char *path)
+{
+    struct stat open_file;
+    struct stat named_file;
+    return fstat(fd, &open_file) == 0 && stat(path, &named_file) == 0 && open_file.st_ino == named_file.st_ino &&
+           open_file.st_dev == named_file.st_dev;
 }
 
 /* Holds a lock on PATH.lock for as long as the database is served. It is not the
@@ -58,19 +94,26 @@ static enum tbk_status take_for_this_process(struct tbk_storage *storage, struct
     snprintf(path, sizeof path, "%s%s", storage->path, lock_suffix);
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The lock file '%s' cannot be created: %s. The folder of the database must be writable.",
-                             path, strerror(errno));
+        return tbk_error_set(
+            error, TBK_FAILED_PRECONDITION,
+            "The lock file '%s' cannot be created: %s. The folder of the database must be writable.", path,
+            strerror(errno));
     }
     char owner[32] = "";
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         const ssize_t length = pread(fd, owner, sizeof owner - 1, 0);
         owner[length > 0 ? strcspn(owner, "\n") : 0] = '\0';
         close(fd);
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The database '%s' is served already by process %s. Stop that server, or give another path "
-                             "with --db.",
-                             storage->path, owner);
+        return tbk_error_set(
+            error, TBK_FAILED_PRECONDITION,
+            "The database '%s' is served already by process %s. Stop that server, or give another path "
+            "with --db.",
+            storage->path, owner);
+    }
+    if (!is_named(fd, path)) {
+        close(fd);
+        return tbk_error_set(error, TBK_UNAVAILABLE,
+                             "Another process is just trying the database '%s'. Try again.", storage->path);
     }
     const int length = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, owner, (size_t)length, 0) != length) {
@@ -88,24 +131,42 @@ static void forget_lock_file(const struct tbk_storage *storage)
     unlink(path);
 }
 
+static int64_t file_bytes(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? (int64_t)status.st_size : 0;
+}
+
+static int64_t wal_bytes(const struct tbk_storage *storage)
+{
+    char path[PATH_MAX + sizeof wal_suffix];
+    snprintf(path, sizeof path, "%s%s", storage->path, wal_suffix);
+    return file_bytes(path);
+}
+
 /* Runs the migration, then switches to write-ahead logging; a refused file stays
  * as it was. */
 static enum tbk_status prepare_database(struct tbk_storage *storage, struct tbk_error *error)
 {
     sqlite3 *db = NULL;
+    const bool has_log = wal_bytes(storage) > 0;
     enum tbk_status status = tbk_sqlite_connect(storage, TBK_SESSION_WRITE, &db, error);
     if (status != TBK_OK) {
         return status;
     }
     if (sqlite3_db_readonly(db, "main") == 1) {
-        status = tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                               "The database '%s' is read-only. Make the file and its folder writable.", storage->path);
+        status =
+            tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                          "The database '%s' is read-only. Make the file and its folder writable.", storage->path);
     }
     if (status == TBK_OK) {
         status = tbk_sqlite_migrate(storage, db, error);
     }
     if (status == TBK_OK) {
         status = tbk_sqlite_exec(db, "PRAGMA journal_mode=WAL", "switching to write-ahead logging", error);
+    }
+    if (status != TBK_OK && has_log) { /* closing must not move it into the file */
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     sqlite3_close(db);
     return status;
@@ -147,16 +208,8 @@ static enum tbk_status sqlite_open(const struct tbk_storage_config *config, stru
     return TBK_OK;
 }
 
-static int64_t file_bytes(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 ? (int64_t)status.st_size : 0;
-}
-
 static void sqlite_info(struct tbk_storage *storage, struct tbk_storage_info *ret_info)
 {
-    char wal[PATH_MAX + sizeof wal_suffix];
-    snprintf(wal, sizeof wal, "%s%s", storage->path, wal_suffix);
     *ret_info = (struct tbk_storage_info){
         .backend = "sqlite",
         .library_version = sqlite3_libversion(),
@@ -164,7 +217,7 @@ static void sqlite_info(struct tbk_storage *storage, struct tbk_storage_info *re
         .changes = storage->changes,
         .schema_version = TBK_SQLITE_SCHEMA_VERSION,
         .database_bytes = file_bytes(storage->path),
-        .wal_bytes = file_bytes(wal),
+        .wal_bytes = wal_bytes(storage),
         .secret = storage->secret,
     };
 }
@@ -261,12 +314,13 @@ static enum tbk_status sqlite_commit(struct tbk_session *session, struct tbk_err
     }
     const enum tbk_status status = tbk_sqlite_failed(session->db, rc, "committing", error);
     sqlite_rollback(session);
-    if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
+    if ((rc & 0xff) == SQLITE_IOERR && status == TBK_UNAVAILABLE) {
         /* The commit record may have reached the disk although the call failed. */
-        return tbk_error_set(error, TBK_UNKNOWN,
-                             "The disk failed during a commit (SQLite error %d); whether it happened is decided when "
-                             "the server starts again. Check the disk; retry with the same request id.",
-                             rc);
+        return tbk_error_set(
+            error, TBK_UNKNOWN,
+            "The disk failed during a commit (SQLite error %d); whether it happened is decided when "
+            "the server starts again. Check the disk; retry with the same request id.",
+            rc);
     }
     return status;
 }
@@ -278,7 +332,12 @@ static bool sqlite_in_transaction(const struct tbk_session *session)
 
 static enum tbk_status sqlite_savepoint(struct tbk_session *session, struct tbk_error *error)
 {
-    const enum tbk_status status = tbk_sqlite_prepare(session->db, "SAVEPOINT request", &session->savepoint, error);
+    if (sqlite3_get_autocommit(session->db) != 0) { /* SAVEPOINT would open a transaction of its own */
+        return tbk_error_set(error, TBK_UNAVAILABLE,
+                             "There is no transaction, or the database ended it; try again.");
+    }
+    const enum tbk_status status =
+        tbk_sqlite_prepare(session->db, "SAVEPOINT request", &session->savepoint, error);
     if (status != TBK_OK) {
         return status;
     }

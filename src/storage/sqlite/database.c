@@ -1,4 +1,5 @@
 /* Connections and the meaning of SQLite's result codes. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "storage/sqlite/sqlite.h"
@@ -21,45 +22,66 @@ static const char reader_settings[] = "PRAGMA query_only=ON;"
                                       "PRAGMA temp_store=MEMORY;"
                                       "PRAGMA cache_size=-4096;";
 
+/* A full disk that SQLite does not report as SQLITE_FULL: no room for the shared
+ * memory file, or a quota. */
+static bool is_full(sqlite3 *db, int rc)
+{
+    const int reason = sqlite3_system_errno(db);
+    return (rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_SHMSIZE) && (reason == ENOSPC || reason == EDQUOT);
+}
+
+static enum tbk_status full(const char *doing, struct tbk_error *error)
+{
+    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED,
+                         "The disk is full (while %s). Nothing was stored; make room and try again.", doing);
+}
+
 enum tbk_status tbk_sqlite_failed(sqlite3 *db, int rc, const char *doing, struct tbk_error *error)
 {
     switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return tbk_error_set(error, TBK_UNAVAILABLE,
-                             "The database is locked by another program (while %s). Find it with 'fuser' on the file, "
-                             "let it finish, and try again.",
-                             doing);
+        return tbk_error_set(
+            error, TBK_UNAVAILABLE,
+            "The database is locked by another program (while %s). Find it with 'fuser' on the file, "
+            "let it finish, and try again.",
+            doing);
     case SQLITE_FULL:
-        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED,
-                             "The disk is full (while %s). Nothing was stored; make room and try again.", doing);
+        return full(doing, error);
     case SQLITE_NOMEM:
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while %s. Nothing was stored.", doing);
     case SQLITE_CORRUPT:
-        return tbk_error_set(error, TBK_DATA_LOSS,
-                             "The database is damaged (%s, while %s). Stop the server, keep a copy of the file, and "
-                             "restore the last backup.",
-                             sqlite3_errmsg(db), doing);
+        return tbk_error_set(
+            error, TBK_DATA_LOSS,
+            "The database is damaged (%s, while %s). Stop the server, keep a copy of the file, and "
+            "restore the last backup.",
+            sqlite3_errmsg(db), doing);
     case SQLITE_NOTADB:
         return tbk_error_set(error, TBK_FAILED_PRECONDITION,
                              "The file is not an SQLite database. Check the path given with --db.");
     case SQLITE_READONLY:
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The database cannot be written (%s). Check the permissions of the file and its folder.",
-                             sqlite3_errmsg(db));
+        return tbk_error_set(
+            error, TBK_FAILED_PRECONDITION,
+            "The database cannot be written (%s). Check the permissions of the file and its folder.",
+            sqlite3_errmsg(db));
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-        return tbk_error_set(error, TBK_UNAVAILABLE,
-                             "The database cannot be opened (%s, while %s). Check that its folder exists and may be "
-                             "written.",
-                             sqlite3_errmsg(db), doing);
+        return tbk_error_set(
+            error, TBK_UNAVAILABLE,
+            "The database cannot be opened (%s, while %s). Check that its folder exists and may be "
+            "written.",
+            sqlite3_errmsg(db), doing);
     case SQLITE_IOERR:
         if (rc == SQLITE_IOERR_NOMEM) {
-            return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while %s. Nothing was stored.", doing);
+            return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while %s. Nothing was stored.",
+                                 doing);
         }
-        return tbk_error_set(error, TBK_UNAVAILABLE, "The disk failed (SQLite error %d, while %s). Check the disk.", rc,
-                             doing);
+        if (is_full(db, rc)) {
+            return full(doing, error);
+        }
+        return tbk_error_set(error, TBK_UNAVAILABLE,
+                             "The disk failed (SQLite error %d, while %s). Check the disk.", rc, doing);
     case SQLITE_TOOBIG:
         return tbk_error_set(error, TBK_INVALID_ARGUMENT, "A value is too long to be stored.");
     default:
@@ -87,7 +109,8 @@ enum tbk_status tbk_sqlite_connect(const struct tbk_storage *storage, enum tbk_s
                                    struct tbk_error *error)
 {
     /* NOMUTEX: a session belongs to one thread at a time. */
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (kind == TBK_SESSION_WRITE ? SQLITE_OPEN_CREATE : 0);
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (kind == TBK_SESSION_WRITE ? SQLITE_OPEN_CREATE : 0);
     sqlite3 *db = NULL;
     int rc = sqlite3_open_v2(storage->path, &db, flags, NULL);
     enum tbk_status status = TBK_OK;

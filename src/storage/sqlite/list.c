@@ -17,15 +17,19 @@ enum {
 _Static_assert(TBK_FILTER_COMPARISONS_MAX + ORDER_PARAMETERS_MAX <= TBK_BOUND_TIMESTAMPS_MAX,
                "every parameter may be a timestamp");
 
-/* A parameter is a value of a column, or a spelling of an enumeration. */
+/* A parameter is a value of a column, or a spelling of an enumeration; with
+ * as_stored, what the last row seen holds in that column. */
 struct parameter {
     const struct tbk_column *column;
     struct tbk_value value;
+    bool as_stored;
 };
 
 struct compiler {
+    sqlite3 *db;
     struct tbk_dynbuf *sql;
     struct tbk_arena *arena;
+    sqlite3_stmt *last_row; /* the last row seen as it is stored; NULL: go by the page token */
     struct parameter parameters[PARAMETERS_MAX];
     unsigned parameter_count;
     bool out_of_memory;
@@ -39,7 +43,8 @@ static void put_parameter(struct compiler *compiler, const struct tbk_column *co
 
 static void put_enum(struct compiler *compiler, const struct tbk_filter *node)
 {
-    static int (*const spell[ENUM_SPELLINGS][2])(int) = {{tolower, tolower}, {toupper, toupper}, {toupper, tolower}};
+    static int (*const spell[ENUM_SPELLINGS][2])(int) = {
+        {tolower, tolower}, {toupper, toupper}, {toupper, tolower}};
     const char *text = tbk_column_enum_text(node->column, (int)node->value.integer);
     const size_t length = strlen(text);
     tbk_dynbuf_printf(compiler->sql, "%s %s(", node->column->name, node->comparison == TBK_EQ ? "IN" : "NOT IN");
@@ -92,11 +97,38 @@ static void put_filter(struct compiler *compiler, const struct tbk_filter *node)
     tbk_dynbuf_putc(compiler->sql, ')');
 }
 
-/* What a column is ordered by: enumerations by their lower-case text, which is
- * what a page token carries. */
+/* What a column is ordered by: enumerations by their lower-case text, and by ''
+ * when that is none of the known ones. */
 static void put_order_key(struct compiler *compiler, const struct tbk_column *column)
 {
-    tbk_dynbuf_printf(compiler->sql, column->kind == TBK_COLUMN_ENUM ? "lower(%s)" : "%s", column->name);
+    if (column->kind != TBK_COLUMN_ENUM) {
+        tbk_dynbuf_puts(compiler->sql, column->name);
+        return;
+    }
+    tbk_dynbuf_printf(compiler->sql, "CASE WHEN lower(%s) IN (", column->name);
+    const char *separator = "";
+    for (int number = 1; number < TBK_ENUM_VALUES_MAX; number++) {
+        const char *text = tbk_column_enum_text(column, number);
+        if (text != NULL) {
+            tbk_dynbuf_printf(compiler->sql, "%s'%s'", separator, text);
+            separator = ",";
+        }
+    }
+    tbk_dynbuf_printf(compiler->sql, ") THEN lower(%s) WHEN %s IS NOT NULL THEN '' END", column->name,
+                      column->name);
+}
+
+/* What the last row seen has in this place of the order. */
+static void put_order_parameter(struct compiler *compiler, const struct tbk_column *column, struct tbk_value value)
+{
+    if (column->kind == TBK_COLUMN_ENUM && value.type != TBK_VALUE_NULL) {
+        const char *text = tbk_column_enum_text(column, (int)value.integer);
+        value = (struct tbk_value){.type = TBK_VALUE_TEXT, .text = {text != NULL ? text : "", 0}};
+        value.text.length = strlen(value.text.data);
+    }
+    put_parameter(compiler, column, value);
+    compiler->parameters[compiler->parameter_count - 1].as_stored =
+        compiler->last_row != NULL && column->kind != TBK_COLUMN_ENUM;
 }
 
 static void put_order_comparison(struct compiler *compiler, const struct tbk_column *column, const char *operator,
@@ -104,16 +136,38 @@ static void put_order_comparison(struct compiler *compiler, const struct tbk_col
 {
     put_order_key(compiler, column);
     tbk_dynbuf_puts(compiler->sql, operator);
-    put_parameter(compiler, column, value);
+    put_order_parameter(compiler, column, value);
+}
+
+/* Whether the last row seen has NULL there: on disk, where text that is no
+ * timestamp is something, too. */
+static bool was_null(const struct compiler *compiler, const struct tbk_column *column, struct tbk_value value)
+{
+    if (compiler->last_row != NULL) {
+        return sqlite3_column_type(compiler->last_row, (int)column->position) == SQLITE_NULL;
+    }
+    return value.type == TBK_VALUE_NULL;
+}
+
+/* Whether no row has NULL there. In an adopted file a column may lack the NOT
+ * NULL that it should have. */
+static bool never_null(const struct compiler *compiler, const struct tbk_query *query,
+                       const struct tbk_column *column)
+{
+    int not_null = 0;
+    sqlite3_table_column_metadata(compiler->db, NULL, query->table->name, column->name, NULL, NULL, &not_null,
+                                  NULL, NULL);
+    return not_null != 0;
 }
 
 /* "column comes after value in this order". NULL is the smallest value. */
-static void put_beyond(struct compiler *compiler, struct tbk_order order, struct tbk_value value)
+static void put_beyond(struct compiler *compiler, const struct tbk_query *query, struct tbk_order order,
+                       struct tbk_value value)
 {
     const struct tbk_column *column = order.column;
-    if (value.type == TBK_VALUE_NULL) {
+    if (was_null(compiler, column, value)) {
         tbk_dynbuf_printf(compiler->sql, order.descending ? "0" : "%s IS NOT NULL", column->name);
-    } else if (!order.descending || column->not_null) {
+    } else if (!order.descending || never_null(compiler, query, column)) {
         put_order_comparison(compiler, column, order.descending ? "<" : ">", value);
     } else {
         tbk_dynbuf_putc(compiler->sql, '(');
@@ -128,7 +182,8 @@ static void put_after(struct compiler *compiler, const struct tbk_query *query)
 {
     const struct tbk_order first = query->order[0];
     const struct tbk_value *after = query->after;
-    if (after[0].type != TBK_VALUE_NULL && (first.column->not_null || !first.descending)) {
+    if (!was_null(compiler, first.column, after[0]) &&
+        (!first.descending || never_null(compiler, query, first.column))) {
         /* Implied by what follows; lets SQLite seek in the index instead of
          * reading everything before. */
         put_order_comparison(compiler, first.column, first.descending ? "<=" : ">=", after[0]);
@@ -141,7 +196,7 @@ static void put_after(struct compiler *compiler, const struct tbk_query *query)
             put_order_comparison(compiler, query->order[equal].column, " IS ", after[equal]);
             tbk_dynbuf_puts(compiler->sql, " AND ");
         }
-        put_beyond(compiler, query->order[i], after[i]);
+        put_beyond(compiler, query, query->order[i], after[i]);
         tbk_dynbuf_putc(compiler->sql, ')');
     }
     tbk_dynbuf_putc(compiler->sql, ')');
@@ -168,6 +223,51 @@ static void put_query(struct compiler *compiler, const struct tbk_query *query)
         tbk_dynbuf_puts(sql, query->order[i].descending ? " DESC" : "");
     }
     tbk_dynbuf_puts(sql, " LIMIT ?");
+}
+
+static bool same_value(struct tbk_value a, struct tbk_value b)
+{
+    if (a.type != b.type) {
+        return false;
+    }
+    switch (a.type) {
+    case TBK_VALUE_NULL:
+        return true;
+    case TBK_VALUE_INTEGER:
+        return a.integer == b.integer;
+    case TBK_VALUE_REAL:
+        return a.real == b.real;
+    case TBK_VALUE_TIMESTAMP:
+        return a.timestamp_us == b.timestamp_us;
+    case TBK_VALUE_TEXT:
+        return a.text.length == b.text.length && memcmp(a.text.data, b.text.data, a.text.length) == 0;
+    }
+    return false;
+}
+
+/* A page token carries what a message shows; the order goes by what is stored.
+ * The two differ where another program wrote, say, a timestamp without fraction
+ * or one that cannot be read. So the last row seen is looked up: if it still
+ * shows the token's values, its stored ones count. The statement stays on that
+ * row until it is reset. */
+static enum tbk_status find_last_row(struct tbk_session *session, const struct tbk_query *query,
+                                     sqlite3_stmt **ret_last_row, struct tbk_error *error)
+{
+    sqlite3_stmt *row = NULL;
+    const enum tbk_status status = tbk_sqlite_find_row(session, query->table, query->table->key,
+                                                       query->after[query->order_count - 1], &row, error);
+    if (status != TBK_OK) {
+        return status == TBK_NOT_FOUND ? TBK_OK : status;
+    }
+    for (unsigned i = 0; i < query->order_count; i++) {
+        const struct tbk_column *column = query->order[i].column;
+        if (!same_value(tbk_sqlite_read_value(row, (int)column->position, column), query->after[i])) {
+            sqlite3_reset(row);
+            return TBK_OK;
+        }
+    }
+    *ret_last_row = row;
+    return TBK_OK;
 }
 
 /* The prepared statement of this SQL; the one used longest ago makes room. */
@@ -207,9 +307,10 @@ static enum tbk_status find_statement(struct tbk_session *session, sqlite3_stmt 
 
 /* Reads rows until the limit or bytes_max; one row more than asked for tells
  * that more remain. */
-static enum tbk_status read_rows(struct tbk_session *session, sqlite3_stmt *statement, const struct tbk_query *query,
-                                 size_t bytes_max, struct tbk_arena *arena, ProtobufCMessage **messages,
-                                 size_t *ret_count, bool *ret_more, struct tbk_error *error)
+static enum tbk_status read_rows(struct tbk_session *session, sqlite3_stmt *statement,
+                                 const struct tbk_query *query, size_t bytes_max, struct tbk_arena *arena,
+                                 ProtobufCMessage **messages, size_t *ret_count, bool *ret_more,
+                                 struct tbk_error *error)
 {
     size_t count = 0;
     size_t bytes = 0;
@@ -239,6 +340,38 @@ static enum tbk_status read_rows(struct tbk_session *session, sqlite3_stmt *stat
     return TBK_OK;
 }
 
+static void bind(sqlite3_stmt *statement, const struct compiler *compiler, const struct tbk_query *query,
+                 struct tbk_bound_text *bound)
+{
+    bound->count = 0;
+    for (unsigned i = 0; i < compiler->parameter_count; i++) {
+        const struct parameter *parameter = &compiler->parameters[i];
+        if (parameter->as_stored) {
+            sqlite3_bind_value(statement, (int)i + 1,
+                               sqlite3_column_value(compiler->last_row, (int)parameter->column->position));
+        } else {
+            tbk_sqlite_bind(statement, (int)i + 1, parameter->column, parameter->value, bound);
+        }
+    }
+    sqlite3_bind_int64(statement, (int)compiler->parameter_count + 1, (int64_t)query->limit + 1);
+}
+
+/* Writes the query's SQL, finds its statement and binds the parameters. */
+static enum tbk_status prepare(struct tbk_session *session, struct compiler *compiler,
+                               const struct tbk_query *query, struct tbk_bound_text *bound,
+                               sqlite3_stmt **ret_statement, struct tbk_error *error)
+{
+    put_query(compiler, query);
+    if (compiler->out_of_memory || tbk_dynbuf_failed(&session->sql)) {
+        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while listing.");
+    }
+    const enum tbk_status status = find_statement(session, ret_statement, error);
+    if (status == TBK_OK) {
+        bind(*ret_statement, compiler, query, bound);
+    }
+    return status;
+}
+
 enum tbk_status tbk_sqlite_list(struct tbk_session *session, const struct tbk_query *query, size_t bytes_max,
                                 struct tbk_arena *arena, ProtobufCMessage ***ret_messages, size_t *ret_count,
                                 bool *ret_more, struct tbk_error *error)
@@ -249,24 +382,24 @@ enum tbk_status tbk_sqlite_list(struct tbk_session *session, const struct tbk_qu
     if (compiler == NULL || bound == NULL || messages == NULL) {
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while listing.");
     }
+    compiler->db = session->db;
     compiler->sql = &session->sql;
     compiler->arena = arena;
+    compiler->last_row = NULL;
     compiler->parameter_count = 0;
     compiler->out_of_memory = false;
-    put_query(compiler, query);
-    if (compiler->out_of_memory || tbk_dynbuf_failed(&session->sql)) {
-        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while listing.");
+    enum tbk_status status = TBK_OK;
+    if (query->after != NULL) {
+        status = find_last_row(session, query, &compiler->last_row, error);
     }
     sqlite3_stmt *statement = NULL;
-    enum tbk_status status = find_statement(session, &statement, error);
+    if (status == TBK_OK) {
+        status = prepare(session, compiler, query, bound, &statement, error);
+    }
+    sqlite3_reset(compiler->last_row);
     if (status != TBK_OK) {
         return status;
     }
-    bound->count = 0;
-    for (unsigned i = 0; i < compiler->parameter_count; i++) {
-        tbk_sqlite_bind(statement, (int)i + 1, compiler->parameters[i].column, compiler->parameters[i].value, bound);
-    }
-    sqlite3_bind_int64(statement, (int)compiler->parameter_count + 1, (int64_t)query->limit + 1);
     status = read_rows(session, statement, query, bytes_max, arena, messages, ret_count, ret_more, error);
     sqlite3_reset(statement);
     if (status == TBK_OK) {

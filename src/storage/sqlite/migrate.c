@@ -69,7 +69,7 @@ static enum tbk_status refuse_foreign(const struct tbk_storage *storage, sqlite3
     int64_t ours = 0;
     for (int i = 0; status == TBK_OK && i < TBK_TABLE_COUNT; i++) {
         char sql[160];
-        int64_t found;
+        int64_t found = 0;
         sqlite3_snprintf(sizeof sql, sql,
                          "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name='%s' COLLATE NOCASE",
                          storage->schema->tables[i].name);
@@ -77,10 +77,11 @@ static enum tbk_status refuse_foreign(const struct tbk_storage *storage, sqlite3
         ours += found;
     }
     if (status == TBK_OK && tables > 0 && ours == 0) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The database '%s' belongs to another program: it has tables, but none of a trading bot. "
-                             "Give another path with --db.",
-                             storage->path);
+        return tbk_error_set(
+            error, TBK_FAILED_PRECONDITION,
+            "The database '%s' belongs to another program: it has tables, but none of a trading bot. "
+            "Give another path with --db.",
+            storage->path);
     }
     return status;
 }

@@ -11,8 +11,7 @@ enum tbk_status tbk_sqlite_request_find(struct tbk_session *session, const char 
                                         struct tbk_error *error)
 {
     enum tbk_status status = tbk_sqlite_prepare(
-        session->db,
-        "SELECT fingerprint,created_us,response FROM tb_requests WHERE request_id=? AND client=?",
+        session->db, "SELECT fingerprint,created_us,response FROM tb_requests WHERE request_id=? AND client=?",
         &session->request_find, error);
     if (status != TBK_OK) {
         return status;
@@ -25,7 +24,8 @@ enum tbk_status tbk_sqlite_request_find(struct tbk_session *session, const char 
         const size_t bytes = (size_t)sqlite3_column_bytes(statement, 2);
         uint8_t *response = tbk_arena_alloc(arena, bytes + 1);
         if (response == NULL) {
-            status = tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while reading an earlier answer.");
+            status =
+                tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while reading an earlier answer.");
         } else {
             if (bytes > 0) {
                 memcpy(response, sqlite3_column_blob(statement, 2), bytes);
@@ -40,7 +40,8 @@ enum tbk_status tbk_sqlite_request_find(struct tbk_session *session, const char 
     } else if (rc == SQLITE_DONE) {
         status = TBK_NOT_FOUND; /* the usual case: no sentence is made */
     } else {
-        status = tbk_sqlite_failed(session->db, sqlite3_extended_errcode(session->db), "looking up a request id", error);
+        status = tbk_sqlite_failed(session->db, sqlite3_extended_errcode(session->db), "looking up a request id",
+                                   error);
     }
     sqlite3_reset(statement);
     return status;
@@ -61,7 +62,9 @@ enum tbk_status tbk_sqlite_request_save(struct tbk_session *session, const struc
     sqlite3_bind_blob(statement, 2, record->id, 16, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, (int64_t)record->fingerprint);
     sqlite3_bind_int64(statement, 4, record->created_us);
-    sqlite3_bind_blob64(statement, 5, record->response, record->response_bytes, SQLITE_STATIC);
+    /* Without bytes the pointer may be NULL, which SQLite would store as such. */
+    sqlite3_bind_blob64(statement, 5, record->response_bytes > 0 ? record->response : (const uint8_t *)"",
+                        record->response_bytes, SQLITE_STATIC);
     sqlite3_step(statement);
     const int rc = sqlite3_reset(statement);
     if (rc == SQLITE_CONSTRAINT_UNIQUE) {
@@ -75,8 +78,8 @@ enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t be
 {
     sqlite3_stmt *statement = NULL;
     const enum tbk_status status = tbk_sqlite_prepare(
-        session->db,
-        "DELETE FROM tb_requests WHERE id<(SELECT min(id) FROM tb_requests)+?1 AND created_us<?2", &statement, error);
+        session->db, "DELETE FROM tb_requests WHERE id<(SELECT min(id) FROM tb_requests)+?1 AND created_us<?2",
+        &statement, error);
     if (status != TBK_OK) {
         return status;
     }

@@ -9,7 +9,8 @@ static struct tbk_table_statements *statements_of(struct tbk_session *session, c
     return &session->tables[table - session->storage->schema->tables];
 }
 
-static enum tbk_status prepare_scratch(struct tbk_session *session, sqlite3_stmt **statement, struct tbk_error *error)
+static enum tbk_status prepare_scratch(struct tbk_session *session, sqlite3_stmt **statement,
+                                       struct tbk_error *error)
 {
     if (tbk_dynbuf_failed(&session->sql)) {
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while preparing a statement.");
@@ -27,8 +28,8 @@ void tbk_sqlite_put_columns(struct tbk_dynbuf *sql, const struct tbk_table *tabl
     }
 }
 
-void tbk_sqlite_bind(sqlite3_stmt *statement, int position, const struct tbk_column *column, struct tbk_value value,
-                     struct tbk_bound_text *bound)
+void tbk_sqlite_bind(sqlite3_stmt *statement, int position, const struct tbk_column *column,
+                     struct tbk_value value, struct tbk_bound_text *bound)
 {
     switch (value.type) {
     case TBK_VALUE_NULL:
@@ -74,7 +75,8 @@ static enum tbk_status write_failed(struct tbk_session *session, const struct tb
         return tbk_error_set(error, TBK_ALREADY_EXISTS, "A %s with this %s exists already.", table->resource,
                              constraint_column(sqlite3_errmsg(session->db)));
     case SQLITE_CONSTRAINT_FOREIGNKEY:
-        return tbk_error_set(error, TBK_NOT_FOUND, "A record that this %s refers to does not exist.", table->resource);
+        return tbk_error_set(error, TBK_NOT_FOUND, "A record that this %s refers to does not exist.",
+                             table->resource);
     default:
         return tbk_sqlite_failed(session->db, rc, "writing a row", error);
     }
@@ -135,7 +137,7 @@ static struct tbk_value read_text(sqlite3_stmt *statement, int position)
 /* What a column holds, as far as it fits the column's kind: other programs write
  * to the same tables. Text that names no known value or moment reads as
  * UNSPECIFIED or NULL. */
-static struct tbk_value read_value(sqlite3_stmt *statement, int position, const struct tbk_column *column)
+struct tbk_value tbk_sqlite_read_value(sqlite3_stmt *statement, int position, const struct tbk_column *column)
 {
     struct tbk_value value = {.type = TBK_VALUE_NULL};
     if (sqlite3_column_type(statement, position) == SQLITE_NULL) {
@@ -174,14 +176,15 @@ static struct tbk_value read_value(sqlite3_stmt *statement, int position, const 
     return value;
 }
 
-enum tbk_status tbk_sqlite_read_row(sqlite3_stmt *statement, const struct tbk_table *table, struct tbk_arena *arena,
-                                    ProtobufCMessage **ret_message, size_t *ret_bytes, struct tbk_error *error)
+enum tbk_status tbk_sqlite_read_row(sqlite3_stmt *statement, const struct tbk_table *table,
+                                    struct tbk_arena *arena, ProtobufCMessage **ret_message, size_t *ret_bytes,
+                                    struct tbk_error *error)
 {
     ProtobufCMessage *message = tbk_message_create(table->message, arena);
     size_t bytes = table->message->sizeof_message;
     bool stored = message != NULL;
     for (unsigned i = 0; stored && i < table->column_count; i++) {
-        const struct tbk_value value = read_value(statement, (int)i, &table->columns[i]);
+        const struct tbk_value value = tbk_sqlite_read_value(statement, (int)i, &table->columns[i]);
         if (value.type != TBK_VALUE_NULL) {
             stored = tbk_column_set(&table->columns[i], message, value, arena);
             bytes += value.type == TBK_VALUE_TEXT ? value.text.length : 0;
@@ -197,7 +200,8 @@ enum tbk_status tbk_sqlite_read_row(sqlite3_stmt *statement, const struct tbk_ta
 }
 
 static enum tbk_status prepare_get(struct tbk_session *session, const struct tbk_table *table,
-                                   const struct tbk_column *column, sqlite3_stmt **statement, struct tbk_error *error)
+                                   const struct tbk_column *column, sqlite3_stmt **statement,
+                                   struct tbk_error *error)
 {
     if (*statement != NULL) {
         return TBK_OK;
@@ -221,12 +225,12 @@ static enum tbk_status not_found(const struct tbk_table *table, const struct tbk
                          value.text.data);
 }
 
-enum tbk_status tbk_sqlite_get(struct tbk_session *session, const struct tbk_table *table,
-                               const struct tbk_column *column, struct tbk_value value, struct tbk_arena *arena,
-                               ProtobufCMessage **ret_message, struct tbk_error *error)
+enum tbk_status tbk_sqlite_find_row(struct tbk_session *session, const struct tbk_table *table,
+                                    const struct tbk_column *column, struct tbk_value value,
+                                    sqlite3_stmt **ret_statement, struct tbk_error *error)
 {
     sqlite3_stmt **statement = &statements_of(session, table)->get[column->position];
-    enum tbk_status status = prepare_get(session, table, column, statement, error);
+    const enum tbk_status status = prepare_get(session, table, column, statement, error);
     if (status != TBK_OK) {
         return status;
     }
@@ -235,14 +239,28 @@ enum tbk_status tbk_sqlite_get(struct tbk_session *session, const struct tbk_tab
     tbk_sqlite_bind(*statement, 1, column, value, &bound);
     const int rc = sqlite3_step(*statement);
     if (rc == SQLITE_ROW) {
-        size_t bytes;
-        status = tbk_sqlite_read_row(*statement, table, arena, ret_message, &bytes, error);
-    } else if (rc == SQLITE_DONE) {
-        status = not_found(table, column, value, error);
-    } else {
-        status = tbk_sqlite_failed(session->db, sqlite3_extended_errcode(session->db), "reading a row", error);
+        *ret_statement = *statement;
+        return TBK_OK;
     }
     sqlite3_reset(*statement);
+    return rc == SQLITE_DONE
+               ? TBK_NOT_FOUND
+               : tbk_sqlite_failed(session->db, sqlite3_extended_errcode(session->db), "reading a row", error);
+}
+
+enum tbk_status tbk_sqlite_get(struct tbk_session *session, const struct tbk_table *table,
+                               const struct tbk_column *column, struct tbk_value value, struct tbk_arena *arena,
+                               ProtobufCMessage **ret_message, struct tbk_error *error)
+{
+    sqlite3_stmt *row = NULL;
+    enum tbk_status status = tbk_sqlite_find_row(session, table, column, value, &row, error);
+    if (status == TBK_OK) {
+        size_t bytes;
+        status = tbk_sqlite_read_row(row, table, arena, ret_message, &bytes, error);
+        sqlite3_reset(row);
+    } else if (status == TBK_NOT_FOUND) {
+        status = not_found(table, column, value, error);
+    }
     return status;
 }
 

@@ -14,9 +14,9 @@
 
 enum {
     TBK_SQLITE_SCHEMA_VERSION = 1,
-    TBK_SQLITE_LISTS_CACHED = 16,      /* prepared list statements a session keeps */
-    TBK_SQLITE_SQL_BYTES_MAX = 65536,  /* of one list statement */
-    TBK_SQLITE_CHANGES_BYTES_MAX = 512,
+    TBK_SQLITE_LISTS_CACHED = 16,     /* prepared list statements a session keeps */
+    TBK_SQLITE_SQL_BYTES_MAX = 65536, /* of one list statement */
+    TBK_SQLITE_CHANGES_BYTES_MAX = 4096,
 };
 
 struct tbk_storage {
@@ -70,7 +70,8 @@ enum tbk_status tbk_sqlite_failed(sqlite3 *db, int rc, const char *doing, struct
 /* Runs statements without results. */
 enum tbk_status tbk_sqlite_exec(sqlite3 *db, const char *sql, const char *doing, struct tbk_error *error);
 /* Prepares *statement from sql if it is still NULL. */
-enum tbk_status tbk_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement, struct tbk_error *error);
+enum tbk_status tbk_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement,
+                                   struct tbk_error *error);
 
 /* migrate.c */
 
@@ -109,13 +110,21 @@ struct tbk_bound_text {
     unsigned count;
 };
 /* Binds a value of a column as it is stored. */
-void tbk_sqlite_bind(sqlite3_stmt *statement, int position, const struct tbk_column *column, struct tbk_value value,
-                     struct tbk_bound_text *bound);
+void tbk_sqlite_bind(sqlite3_stmt *statement, int position, const struct tbk_column *column,
+                     struct tbk_value value, struct tbk_bound_text *bound);
 /* Appends the table's column names, separated by commas. */
 void tbk_sqlite_put_columns(struct tbk_dynbuf *sql, const struct tbk_table *table);
+/* Finds the row whose unique column has this value: *ret_statement stands on it,
+ * with all columns, until it is reset. NOT_FOUND, without a sentence. */
+enum tbk_status tbk_sqlite_find_row(struct tbk_session *session, const struct tbk_table *table,
+                                    const struct tbk_column *column, struct tbk_value value,
+                                    sqlite3_stmt **ret_statement, struct tbk_error *error);
+/* What a column of the present row holds. */
+struct tbk_value tbk_sqlite_read_value(sqlite3_stmt *statement, int position, const struct tbk_column *column);
 /* Reads the present row of a statement that selects all columns. */
-enum tbk_status tbk_sqlite_read_row(sqlite3_stmt *statement, const struct tbk_table *table, struct tbk_arena *arena,
-                                    ProtobufCMessage **ret_message, size_t *ret_bytes, struct tbk_error *error);
+enum tbk_status tbk_sqlite_read_row(sqlite3_stmt *statement, const struct tbk_table *table,
+                                    struct tbk_arena *arena, ProtobufCMessage **ret_message, size_t *ret_bytes,
+                                    struct tbk_error *error);
 
 /* list.c */
 

@@ -121,16 +121,25 @@ static enum tbk_status add_missing_columns(const struct tbk_table *table, sqlite
 }
 
 /* Creates the index whose CREATE statement is in sql unless one of its name is
- * there. */
-static enum tbk_status ensure_index(sqlite3 *db, const char *name, struct tbk_dynbuf *sql, struct tbk_dynbuf *changes,
-                                    struct tbk_error *error)
+ * there. changes is NULL when the table is new. */
+static enum tbk_status ensure_index(const struct tbk_table *table, sqlite3 *db, const char *name,
+                                    struct tbk_dynbuf *sql, struct tbk_dynbuf *changes, struct tbk_error *error)
 {
     bool exists;
     enum tbk_status status =
         name_exists(db, "SELECT 1 FROM sqlite_schema WHERE type='index' AND name=?", name, &exists, error);
     if (status == TBK_OK && !exists) {
         status = run(db, sql, "creating an index", error);
-        tbk_dynbuf_printf(changes, "added index %s; ", name);
+        if (changes != NULL) {
+            tbk_dynbuf_printf(changes, "added index %s; ", name);
+        }
+    }
+    if (status == TBK_INTERNAL && sqlite3_extended_errcode(db) == SQLITE_CONSTRAINT_UNIQUE) {
+        return tbk_error_set(
+            error, TBK_FAILED_PRECONDITION,
+            "The table %s holds a value twice that must be unique (%s). Remove the rows that are too "
+            "many, then start again.",
+            table->name, sqlite3_errmsg(db));
     }
     return status;
 }
@@ -149,7 +158,7 @@ static enum tbk_status ensure_indexes(const struct tbk_table *table, sqlite3 *db
         tbk_dynbuf_clear(sql);
         tbk_dynbuf_printf(sql, "CREATE %sINDEX %s ON %s (%s)", unique ? "UNIQUE " : "", name, table->name,
                           column->name);
-        const enum tbk_status status = ensure_index(db, name, sql, changes, error);
+        const enum tbk_status status = ensure_index(table, db, name, sql, changes, error);
         if (status != TBK_OK) {
             return status;
         }
@@ -162,7 +171,7 @@ static enum tbk_status ensure_indexes(const struct tbk_table *table, sqlite3 *db
             tbk_dynbuf_printf(sql, c > 0 ? ", %s" : "%s", index->columns[c]->name);
         }
         tbk_dynbuf_putc(sql, ')');
-        const enum tbk_status status = ensure_index(db, index->name, sql, changes, error);
+        const enum tbk_status status = ensure_index(table, db, index->name, sql, changes, error);
         if (status != TBK_OK) {
             return status;
         }
@@ -174,8 +183,9 @@ static enum tbk_status ensure_table(const struct tbk_table *table, sqlite3 *db, 
                                     struct tbk_dynbuf *changes, struct tbk_error *error)
 {
     bool exists;
-    enum tbk_status status = name_exists(
-        db, "SELECT 1 FROM sqlite_schema WHERE type='table' AND name=? COLLATE NOCASE", table->name, &exists, error);
+    enum tbk_status status =
+        name_exists(db, "SELECT 1 FROM sqlite_schema WHERE type='table' AND name=? COLLATE NOCASE", table->name,
+                    &exists, error);
     if (status != TBK_OK) {
         return status;
     }
@@ -185,7 +195,7 @@ static enum tbk_status ensure_table(const struct tbk_table *table, sqlite3 *db, 
         status = create_table(table, db, sql, error);
         tbk_dynbuf_printf(changes, "created table %s; ", table->name);
     }
-    return status == TBK_OK ? ensure_indexes(table, db, sql, changes, error) : status;
+    return status == TBK_OK ? ensure_indexes(table, db, sql, exists ? changes : NULL, error) : status;
 }
 
 enum tbk_status tbk_sqlite_ensure_tables(const struct tbk_schema *schema, sqlite3 *db, struct tbk_dynbuf *changes,

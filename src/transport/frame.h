@@ -1,0 +1,36 @@
+/*
+ * The SP protocol on the wire of tcp and ipc: both sides open with eight bytes
+ * that name the protocol, then send frames of a 64-bit length, big endian, and a
+ * payload; on ipc a byte 01 stands before the length. The payload of a request
+ * begins with its backtrace: words of four bytes, the last of which has the high
+ * bit set. The reply begins with the same bytes.
+ */
+#ifndef TBK_TRANSPORT_FRAME_H
+#define TBK_TRANSPORT_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    TBK_HANDSHAKE_BYTES = 8,
+    TBK_FRAME_HEAD_BYTES_MAX = 9,
+    TBK_BACKTRACE_BYTES_MAX = 32, /* eight devices on the way, as nng allows */
+    TBK_BACKTRACE_WORD_BYTES = 4,
+};
+
+/* The handshake of a REP peer. */
+extern const uint8_t tbk_rep_handshake[TBK_HANDSHAKE_BYTES];
+/* Whether these are the eight bytes of a REQ peer. */
+bool tbk_is_req_handshake(const uint8_t bytes[TBK_HANDSHAKE_BYTES]);
+
+/* Bytes before the payload. */
+size_t tbk_frame_head_bytes(bool ipc);
+void tbk_frame_head_write(bool ipc, uint64_t length, uint8_t *out);
+/* False: not the head of a frame. */
+bool tbk_frame_head_read(bool ipc, const uint8_t *head, uint64_t *ret_length);
+
+/* Bytes of the backtrace that payload begins with; 0 when there is none. */
+size_t tbk_backtrace_bytes(const uint8_t *payload, size_t length);
+
+#endif

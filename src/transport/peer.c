@@ -1,0 +1,511 @@
+#include "transport/peer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/timestamp.h"
+#include "transport/frame.h"
+#include "transport/streams.h"
+
+enum {
+    INPUT_BYTES = 4096,
+    HANDSHAKE_MS_MAX = 10000,
+    REPLIES_PER_WRITE = 8, /* as many buffers as nng takes at once */
+    UNREAD_REPLIES_MAX = 64,
+    UNREAD_BYTES_MAX = 1 << 20,
+};
+
+/* One frame to write, whole. */
+struct reply {
+    struct reply *next;
+    size_t length;
+    uint8_t bytes[];
+};
+
+/* One frame read, and the way back for its answer. */
+struct request {
+    struct tbk_responder responder; /* first: a responder is its request */
+    struct tbk_peer *peer;
+    struct reply *reply;
+    size_t backtrace_bytes;
+    size_t length;
+    size_t got;
+    uint8_t payload[];
+};
+
+struct tbk_peer {
+    struct tbk_peer_links links;
+    struct tbk_streams *streams;
+    nng_stream *stream;
+    bool ipc;
+    atomic_uint references;
+
+    /* Of the reading chain. */
+    nng_aio *read_aio;
+    bool shaken_hands;
+    int64_t started_us;
+    struct request *request; /* being read, or waiting for a slot */
+    bool has_slot;           /* for request */
+    bool direct;             /* the running read goes into request, not input */
+    size_t input_begin;
+    size_t input_end;
+    uint8_t input[INPUT_BYTES];
+
+    pthread_mutex_t lock; /* for what follows */
+    bool closed;
+    bool paused; /* reading waits for the peer to take replies */
+    nng_aio *write_aio;
+    struct reply *first_reply;
+    struct reply **last_reply;
+    unsigned unread_replies;
+    size_t unread_bytes;
+    unsigned writing;     /* replies of the running write */
+    size_t write_offset;  /* of these already written */
+    int64_t write_end_us; /* when the peer must have taken them */
+};
+
+struct tbk_peer_links *tbk_peer_links(struct tbk_peer *peer)
+{
+    return &peer->links;
+}
+
+static void hold(struct tbk_peer *peer)
+{
+    atomic_fetch_add(&peer->references, 1);
+}
+
+/* nng frees what its callbacks use after they have returned. */
+static void release(struct tbk_peer *peer)
+{
+    if (atomic_fetch_sub(&peer->references, 1) != 1)
+        return;
+    struct tbk_streams *streams = peer->streams;
+    tbk_streams_unlink(streams, peer);
+    nng_aio_reap(peer->read_aio);
+    nng_aio_reap(peer->write_aio);
+    nng_stream_free(peer->stream);
+    pthread_mutex_destroy(&peer->lock);
+    free(peer->request);
+    free(peer);
+    tbk_streams_freed(streams);
+}
+
+/* Lets the reading chain go on, on a thread of nng: the caller may be deep in
+ * another peer's. The chain must be at rest. */
+static void wake_reader(struct tbk_peer *peer)
+{
+    if (nng_aio_begin(peer->read_aio))
+        nng_aio_finish(peer->read_aio, 0);
+}
+
+void tbk_peer_resume(struct tbk_peer *peer)
+{
+    peer->has_slot = true;
+    wake_reader(peer);
+}
+
+/* Under the lock. */
+static void close_locked(struct tbk_peer *peer)
+{
+    if (peer->closed)
+        return;
+    peer->closed = true;
+    nng_stream_close(peer->stream);
+    if (peer->paused)
+        wake_reader(peer);
+    peer->paused = false;
+}
+
+void tbk_peer_close(struct tbk_peer *peer)
+{
+    pthread_mutex_lock(&peer->lock);
+    close_locked(peer);
+    pthread_mutex_unlock(&peer->lock);
+}
+
+/* Writing ------------------------------------------------------------------ */
+
+static bool too_much_unread(const struct tbk_peer *peer)
+{
+    return peer->unread_replies >= UNREAD_REPLIES_MAX || peer->unread_bytes >= UNREAD_BYTES_MAX;
+}
+
+static nng_duration ms_until(int64_t end_us)
+{
+    int64_t left_ms = (end_us - tbk_monotonic_us()) / 1000;
+    return left_ms > 0 ? (nng_duration)left_ms + 1 : 1;
+}
+
+/* Under the lock, not closed. Writes the rest of the running replies. */
+static void continue_write(struct tbk_peer *peer)
+{
+    nng_iov parts[REPLIES_PER_WRITE];
+    unsigned count = 0;
+    size_t skip = peer->write_offset;
+    struct reply *reply = peer->first_reply;
+    for (unsigned i = 0; i < peer->writing; i++, reply = reply->next) {
+        size_t begin = skip < reply->length ? skip : reply->length;
+        skip -= begin;
+        if (begin < reply->length)
+            parts[count++] = (nng_iov){.iov_buf = reply->bytes + begin, .iov_len = reply->length - begin};
+    }
+    nng_aio_set_iov(peer->write_aio, count, parts);
+    nng_aio_set_timeout(peer->write_aio, ms_until(peer->write_end_us));
+    nng_stream_send(peer->stream, peer->write_aio);
+}
+
+/* Under the lock, not closed, with something to write and no write running. */
+static void start_write(struct tbk_peer *peer)
+{
+    peer->writing = 0;
+    for (struct reply *reply = peer->first_reply; reply != NULL && peer->writing < REPLIES_PER_WRITE;
+         reply = reply->next)
+        peer->writing++;
+    peer->write_offset = 0;
+    peer->write_end_us = tbk_monotonic_us() + tbk_streams_settings(peer->streams)->send_timeout_ms * 1000;
+    continue_write(peer);
+}
+
+/* Under the lock. */
+static void drop_first_reply(struct tbk_peer *peer)
+{
+    struct reply *reply = peer->first_reply;
+    peer->first_reply = reply->next;
+    if (peer->first_reply == NULL)
+        peer->last_reply = &peer->first_reply;
+    peer->unread_replies--;
+    peer->unread_bytes -= reply->length;
+    free(reply);
+    tbk_streams_paid(peer->streams);
+}
+
+/* Under the lock. True while a write runs. */
+static bool go_on_writing(struct tbk_peer *peer, int failure, size_t written)
+{
+    peer->write_offset += written;
+    while (peer->writing > 0 && peer->write_offset >= peer->first_reply->length) {
+        peer->write_offset -= peer->first_reply->length;
+        peer->writing--;
+        drop_first_reply(peer);
+    }
+    if (failure != 0)
+        close_locked(peer);
+    if (peer->closed) {
+        peer->writing = 0;
+        while (peer->first_reply != NULL)
+            drop_first_reply(peer);
+        return false;
+    }
+    if (peer->paused && !too_much_unread(peer)) {
+        peer->paused = false;
+        wake_reader(peer);
+    }
+    if (peer->writing > 0)
+        continue_write(peer);
+    else if (peer->first_reply != NULL)
+        start_write(peer);
+    return peer->writing > 0;
+}
+
+/* nng's thread; holds the reference of the running write. */
+static void on_written(void *argument)
+{
+    struct tbk_peer *peer = argument;
+    pthread_mutex_lock(&peer->lock);
+    int failure = nng_aio_result(peer->write_aio);
+    bool running = go_on_writing(peer, failure, failure == 0 ? nng_aio_count(peer->write_aio) : 0);
+    pthread_mutex_unlock(&peer->lock);
+    if (!running)
+        release(peer);
+}
+
+/* Takes reply over. */
+static void queue_reply(struct tbk_peer *peer, struct reply *reply)
+{
+    tbk_streams_owe(peer->streams);
+    pthread_mutex_lock(&peer->lock);
+    *peer->last_reply = reply;
+    peer->last_reply = &reply->next;
+    peer->unread_replies++;
+    peer->unread_bytes += reply->length;
+    if (peer->writing == 0 && peer->closed) {
+        drop_first_reply(peer);
+    } else if (peer->writing == 0) {
+        hold(peer);
+        start_write(peer);
+    }
+    pthread_mutex_unlock(&peer->lock);
+}
+
+static struct reply *reply_create(size_t length)
+{
+    struct reply *reply = malloc(sizeof *reply + length);
+    if (reply != NULL)
+        *reply = (struct reply){.length = length};
+    return reply;
+}
+
+/* Answering ---------------------------------------------------------------- */
+
+static uint8_t *responder_reserve(struct tbk_responder *responder, size_t length)
+{
+    struct request *request = (struct request *)responder;
+    bool ipc = request->peer->ipc;
+    size_t head_bytes = tbk_frame_head_bytes(ipc);
+    free(request->reply);
+    request->reply = reply_create(head_bytes + request->backtrace_bytes + length);
+    if (request->reply == NULL)
+        return NULL;
+    uint8_t *out = request->reply->bytes;
+    tbk_frame_head_write(ipc, request->backtrace_bytes + length, out);
+    memcpy(out + head_bytes, request->payload, request->backtrace_bytes);
+    return out + head_bytes + request->backtrace_bytes;
+}
+
+static void finish(struct request *request)
+{
+    struct tbk_peer *peer = request->peer;
+    struct tbk_streams *streams = peer->streams;
+    free(request->reply);
+    free(request);
+    tbk_streams_give_slot(streams);
+    tbk_streams_paid(streams);
+    release(peer);
+}
+
+static void responder_send(struct tbk_responder *responder)
+{
+    struct request *request = (struct request *)responder;
+    struct reply *reply = request->reply;
+    request->reply = NULL;
+    queue_reply(request->peer, reply);
+    finish(request);
+}
+
+static void responder_discard(struct tbk_responder *responder)
+{
+    finish((struct request *)responder);
+}
+
+/* Reading ------------------------------------------------------------------ */
+
+static struct request *request_create(struct tbk_peer *peer, size_t length)
+{
+    struct request *request = malloc(sizeof *request + length);
+    if (request != NULL)
+        *request = (struct request){
+            .responder = {.reserve = responder_reserve, .send = responder_send, .discard = responder_discard},
+            .peer = peer,
+            .length = length,
+        };
+    return request;
+}
+
+static size_t input_bytes(const struct tbk_peer *peer)
+{
+    return peer->input_end - peer->input_begin;
+}
+
+/* Moves what was read ahead into the request. */
+static void fill_request(struct tbk_peer *peer)
+{
+    struct request *request = peer->request;
+    size_t missing = request->length - request->got;
+    size_t bytes = missing < input_bytes(peer) ? missing : input_bytes(peer);
+    memcpy(request->payload + request->got, peer->input + peer->input_begin, bytes);
+    request->got += bytes;
+    peer->input_begin += bytes;
+}
+
+enum step { STEP_AGAIN, STEP_READ, STEP_REST, STEP_CLOSE };
+
+static enum step read_handshake(struct tbk_peer *peer)
+{
+    if (input_bytes(peer) < TBK_HANDSHAKE_BYTES)
+        return STEP_READ;
+    if (!tbk_is_req_handshake(peer->input + peer->input_begin))
+        return STEP_CLOSE;
+    peer->input_begin += TBK_HANDSHAKE_BYTES;
+    peer->shaken_hands = true;
+    return STEP_AGAIN;
+}
+
+static enum step read_head(struct tbk_peer *peer)
+{
+    size_t head_bytes = tbk_frame_head_bytes(peer->ipc);
+    uint64_t length = 0;
+    if (input_bytes(peer) < head_bytes)
+        return STEP_READ;
+    if (!tbk_frame_head_read(peer->ipc, peer->input + peer->input_begin, &length) ||
+        length < TBK_BACKTRACE_WORD_BYTES ||
+        length > tbk_streams_settings(peer->streams)->message_bytes_max + TBK_BACKTRACE_BYTES_MAX)
+        return STEP_CLOSE;
+    peer->request = request_create(peer, (size_t)length);
+    peer->input_begin += head_bytes;
+    return peer->request != NULL ? STEP_AGAIN : STEP_CLOSE;
+}
+
+/* Whether replies of this peer pile up; sets paused if so. */
+static bool pause_reading(struct tbk_peer *peer)
+{
+    pthread_mutex_lock(&peer->lock);
+    peer->paused = !peer->closed && too_much_unread(peer);
+    bool paused = peer->paused;
+    pthread_mutex_unlock(&peer->lock);
+    return paused;
+}
+
+static enum step submit(struct tbk_peer *peer)
+{
+    struct request *request = peer->request;
+    request->backtrace_bytes = tbk_backtrace_bytes(request->payload, request->length);
+    if (request->backtrace_bytes == 0)
+        return STEP_CLOSE;
+    if (!peer->has_slot) {
+        if (pause_reading(peer) || !tbk_streams_take_slot(peer->streams, peer))
+            return STEP_REST;
+    }
+    peer->has_slot = false;
+    peer->request = NULL;
+    hold(peer);
+    tbk_streams_owe(peer->streams);
+    tbk_dispatch_submit(tbk_streams_settings(peer->streams)->dispatch, &request->responder,
+                        request->payload + request->backtrace_bytes, request->length - request->backtrace_bytes);
+    return STEP_AGAIN;
+}
+
+static enum step read_request(struct tbk_peer *peer)
+{
+    fill_request(peer);
+    return peer->request->got < peer->request->length ? STEP_READ : submit(peer);
+}
+
+static enum step next_step(struct tbk_peer *peer)
+{
+    if (!peer->shaken_hands)
+        return read_handshake(peer);
+    return peer->request == NULL ? read_head(peer) : read_request(peer);
+}
+
+/* Asks for more bytes: the rest of a long request directly into it, else into
+ * the buffer. False when the peer is closed. */
+static bool start_read(struct tbk_peer *peer)
+{
+    nng_iov part;
+    peer->direct = peer->request != NULL && peer->request->length - peer->request->got > INPUT_BYTES;
+    if (peer->direct) {
+        part.iov_buf = peer->request->payload + peer->request->got;
+        part.iov_len = peer->request->length - peer->request->got;
+    } else {
+        memmove(peer->input, peer->input + peer->input_begin, input_bytes(peer));
+        peer->input_end = input_bytes(peer);
+        peer->input_begin = 0;
+        part.iov_buf = peer->input + peer->input_end;
+        part.iov_len = INPUT_BYTES - peer->input_end;
+    }
+    pthread_mutex_lock(&peer->lock);
+    bool open = !peer->closed;
+    if (open) {
+        nng_aio_set_iov(peer->read_aio, 1, &part);
+        nng_aio_set_timeout(peer->read_aio, peer->shaken_hands
+                                                ? NNG_DURATION_INFINITE
+                                                : ms_until(peer->started_us + HANDSHAKE_MS_MAX * INT64_C(1000)));
+        nng_stream_recv(peer->stream, peer->read_aio);
+    }
+    pthread_mutex_unlock(&peer->lock);
+    return open;
+}
+
+/* The end of the reading chain. */
+static void end_reading(struct tbk_peer *peer)
+{
+    tbk_peer_close(peer);
+    release(peer);
+}
+
+/* The server takes no new requests: waits to be closed. A slot that was waited
+ * for goes on to the next, who must come here too. */
+static void rest_until_closed(struct tbk_peer *peer)
+{
+    if (peer->has_slot) {
+        peer->has_slot = false;
+        tbk_streams_give_slot(peer->streams);
+    }
+    pthread_mutex_lock(&peer->lock);
+    bool closed = peer->closed;
+    peer->paused = !closed;
+    pthread_mutex_unlock(&peer->lock);
+    if (closed)
+        end_reading(peer);
+}
+
+static void read_on(struct tbk_peer *peer)
+{
+    enum step step = STEP_AGAIN;
+    while (step == STEP_AGAIN) {
+        if (tbk_streams_stopping(peer->streams)) {
+            rest_until_closed(peer);
+            return;
+        }
+        step = next_step(peer);
+    }
+    /* After STEP_REST the chain may already run again on another thread. */
+    if (step == STEP_CLOSE || (step == STEP_READ && !start_read(peer)))
+        end_reading(peer);
+}
+
+/* nng's thread; holds the reference of the reading chain. */
+static void on_read(void *argument)
+{
+    struct tbk_peer *peer = argument;
+    size_t bytes = nng_aio_count(peer->read_aio);
+    if (nng_aio_result(peer->read_aio) != 0) {
+        end_reading(peer);
+        return;
+    }
+    if (peer->direct)
+        peer->request->got += bytes;
+    else
+        peer->input_end += bytes;
+    peer->direct = false;
+    read_on(peer);
+}
+
+static bool queue_handshake(struct tbk_peer *peer)
+{
+    struct reply *handshake = reply_create(TBK_HANDSHAKE_BYTES);
+    if (handshake == NULL)
+        return false;
+    memcpy(handshake->bytes, tbk_rep_handshake, TBK_HANDSHAKE_BYTES);
+    queue_reply(peer, handshake);
+    return true;
+}
+
+bool tbk_peer_start(struct tbk_streams *streams, nng_stream *stream, bool ipc)
+{
+    struct tbk_peer *peer = calloc(1, sizeof *peer);
+    if (peer == NULL)
+        return false;
+    peer->streams = streams;
+    peer->stream = stream;
+    peer->ipc = ipc;
+    atomic_init(&peer->references, 1);
+    peer->last_reply = &peer->first_reply;
+    peer->started_us = tbk_monotonic_us();
+    if (nng_aio_alloc(&peer->read_aio, on_read, peer) != 0 ||
+        nng_aio_alloc(&peer->write_aio, on_written, peer) != 0) {
+        if (peer->read_aio != NULL)
+            nng_aio_free(peer->read_aio);
+        free(peer);
+        return false;
+    }
+    pthread_mutex_init(&peer->lock, NULL);
+    tbk_streams_link(streams, peer);
+    if (queue_handshake(peer))
+        read_on(peer);
+    else
+        end_reading(peer);
+    return true;
+}

@@ -1,0 +1,44 @@
+/*
+ * One connection of streams.h: reads requests, hands them to dispatch, writes
+ * the replies. Two chains of nng operations, one that reads and one that writes,
+ * each of which runs one step at a time on a thread of nng:
+ *
+ *   read   bytes -> frame -> slot free? -> tbk_dispatch_submit -> next frame
+ *   write  replies queued -> as many as fit one call -> free them -> next
+ *
+ * Reading waits while all slots are taken, and while the peer leaves too many
+ * replies unread.
+ *
+ * The reading chain, a running write and every request that dispatch has hold a
+ * reference; the last one frees the peer. No operation is started once the peer
+ * is closed: it would never end (see streams.h).
+ */
+#ifndef TBK_TRANSPORT_PEER_H
+#define TBK_TRANSPORT_PEER_H
+
+#include <nng/nng.h>
+#include <stdbool.h>
+
+struct tbk_streams;
+struct tbk_peer;
+
+/* Links of a peer in the lists of its streams, guarded by their lock. */
+struct tbk_peer_links {
+    struct tbk_peer *next;
+    struct tbk_peer *previous;
+    struct tbk_peer *next_waiting; /* for a slot */
+};
+struct tbk_peer_links *tbk_peer_links(struct tbk_peer *peer);
+
+/* Makes a peer of an accepted stream and shakes hands. False when memory is
+ * exhausted; stream is then still the caller's. */
+bool tbk_peer_start(struct tbk_streams *streams, nng_stream *stream, bool ipc);
+
+/* A slot was given to a peer that waited for one. Any thread, under no lock. */
+void tbk_peer_resume(struct tbk_peer *peer);
+
+/* Ends the connection; requests in flight are answered into the void. Any
+ * thread that holds a reference or the lock of streams. */
+void tbk_peer_close(struct tbk_peer *peer);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * The transport for nng before 1.6: REP over tcp and ipc without nng's sockets.
+ * A newer nng never comes here.
+ *
+ * nng 1.5.2 has two defects in the code that joins its sockets to tcp, ipc and
+ * tls. Both were seen, and both disappear when nng is used one level lower, by
+ * its streams (nng_stream), with the few bytes of the SP protocol written here.
+ *
+ * Listener death: when a peer is gone before the server has sent its half of the
+ * handshake, that write fails with EPIPE, which nng maps to NNG_ECLOSED and its
+ * listener takes for its own end. From then on connections are accepted and
+ * shaken hands with, but never served. `connect(); close();` on ipc does it at
+ * the first try; on tcp it takes FIN and RST.
+ *
+ * Reaper hang: when a reply fails because its peer is gone while nng has read the
+ * length of that peer's next request but not its body, the read of the body is
+ * started on an aio that was stopped, and never ends. The one thread that frees
+ * connections waits for it, and every connection closed later leaks. A peer that
+ * sends three requests without waiting and closes does it within a few tries, be
+ * that an attacker or a client that was killed. No way of using the sockets
+ * avoids it: the read of the next request begins when one is handed over, before
+ * it can be answered, and the close comes from inside nng.
+ */
+#ifndef TBK_TRANSPORT_STREAMS_H
+#define TBK_TRANSPORT_STREAMS_H
+
+#include <nng/nng.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "dispatch/dispatch.h"
+
+struct tbk_peer;
+struct tbk_streams;
+
+struct tbk_streams_config {
+    struct tbk_dispatch *dispatch;
+    unsigned slots; /* requests in flight */
+    size_t message_bytes_max;
+    int64_t send_timeout_ms;
+    atomic_uint *connections; /* open now, shared with other transports */
+    unsigned connections_max;
+};
+
+/* Whether this nng, such as "1.5.2", has the defects. */
+bool tbk_streams_needed(const char *nng_version);
+
+enum tbk_status tbk_streams_create(const struct tbk_streams_config *config, struct tbk_streams **ret_streams,
+                                   struct tbk_error *error) TBK_MUST_CHECK;
+
+/* Takes over a listener that listens and begins to accept. Not from several
+ * threads at once. */
+enum tbk_status tbk_streams_accept(struct tbk_streams *streams, nng_stream_listener *listener, bool ipc,
+                                   struct tbk_error *error) TBK_MUST_CHECK;
+
+/* As tbk_exchanges_stop, _wait and _destroy. */
+void tbk_streams_stop(struct tbk_streams *streams);
+void tbk_streams_wait(struct tbk_streams *streams, int64_t timeout_ms);
+void tbk_streams_destroy(struct tbk_streams *streams);
+
+/* For peer.c. */
+const struct tbk_streams_config *tbk_streams_settings(const struct tbk_streams *streams);
+bool tbk_streams_stopping(const struct tbk_streams *streams);
+/* False: no slot is free, the peer gets one later by tbk_peer_resume. */
+bool tbk_streams_take_slot(struct tbk_streams *streams, struct tbk_peer *peer) TBK_MUST_CHECK;
+void tbk_streams_give_slot(struct tbk_streams *streams);
+/* A request is with dispatch, or its reply waits; and that is over. */
+void tbk_streams_owe(struct tbk_streams *streams);
+void tbk_streams_paid(struct tbk_streams *streams);
+/* A peer begins; can no longer be closed from outside; is freed, after which
+ * streams may be gone. */
+void tbk_streams_link(struct tbk_streams *streams, struct tbk_peer *peer);
+void tbk_streams_unlink(struct tbk_streams *streams, struct tbk_peer *peer);
+void tbk_streams_freed(struct tbk_streams *streams);
+
+#endif

@@ -1,0 +1,36 @@
+"""What the README tells a newcomer to type works."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+import serving
+
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+
+
+def console_commands():
+    """The commands after "$" in the console blocks, in order. A command goes on over
+    indented lines."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [command for block in blocks for command in re.findall(r"^\$ (.*(?:\n +.*)*)", block, re.MULTILINE)]
+
+
+def test_readme_commands_in_order_succeed(tmp_path):
+    commands = console_commands()
+    assert commands
+    path = pathlib.Path(serving.BIN).parent
+    with serving.Server(tmp_path / "book.db") as server:
+        for command in commands:
+            environment = serving.environment(TRADEBOOK_ADDRESS=server.address)
+            environment["PATH"] = f"{path}:{environment['PATH']}"
+            done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, env=environment)
+            assert (done.returncode, done.stderr) == (0, ""), command
+            assert done.stdout, command
+
+
+@pytest.mark.parametrize("setting", re.findall(r"^\s+--([a-z-]+)", serving.run("serve", "--help").stdout, re.MULTILINE))
+def test_readme_settings_name_every_option(setting):
+    if setting not in ("config", "help", "usage"):
+        assert f"`{setting}`" in README.read_text(encoding="utf-8")
