@@ -169,7 +169,7 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
 {
     struct tbk_job *job = tbk_job_take(&dispatch->pool, responder);
     if (job == NULL) {
-        responder->discard(responder);
+        responder->discard(responder, false);
         return;
     }
     job->envelope = (struct tbk_envelope){.method = "", .client = ""};
@@ -200,12 +200,12 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
     if (status != TBK_OK) {
         tbk_reply_error(job);
     }
-    tbk_reply_send(&dispatch->pool, job);
+    tbk_reply_send(&dispatch->pool, job, false);
 }
 
-void tbk_dispatch_finish(struct tbk_dispatch *dispatch, struct tbk_job *job)
+void tbk_dispatch_finish(struct tbk_dispatch *dispatch, struct tbk_job *job, bool more)
 {
-    tbk_reply_send(&dispatch->pool, job);
+    tbk_reply_send(&dispatch->pool, job, more);
     leave(dispatch);
 }
 

@@ -8,6 +8,7 @@
 #ifndef TBK_DISPATCH_DISPATCH_H
 #define TBK_DISPATCH_DISPATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,10 +25,12 @@ struct tbk_responder {
     /* A buffer of exactly length bytes for the Reply; NULL when memory is
      * exhausted. Called again, it replaces the buffer. */
     uint8_t *(*reserve)(struct tbk_responder *responder, size_t length);
-    /* Sends the reserved buffer. Must not block. */
-    void (*send)(struct tbk_responder *responder);
-    /* There is no answer to send. */
-    void (*discard)(struct tbk_responder *responder);
+    /* Sends the reserved buffer. Must not block. more: this thread ends further
+     * requests at once, the last of them without more; until then the transport
+     * may hold replies back, to send several in one system call. */
+    void (*send)(struct tbk_responder *responder, bool more);
+    /* There is no answer to send. more: as for send. */
+    void (*discard)(struct tbk_responder *responder, bool more);
 };
 
 struct tbk_dispatch_config {

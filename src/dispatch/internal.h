@@ -48,7 +48,7 @@ enum tbk_status tbk_writer_start(struct tbk_writer *writer, struct tbk_dispatch 
                                  struct tbk_error *error) TBK_MUST_CHECK;
 void tbk_writer_stop(struct tbk_writer *writer);
 
-/* Sends the reply of a queued job. */
-void tbk_dispatch_finish(struct tbk_dispatch *dispatch, struct tbk_job *job);
+/* Sends the reply of a queued job. more: see struct tbk_responder. */
+void tbk_dispatch_finish(struct tbk_dispatch *dispatch, struct tbk_job *job, bool more);
 
 #endif

@@ -41,14 +41,16 @@ static void execute_all(struct reader_argument *reader, struct tbk_job *first)
     struct tbk_error ignored;
     tbk_error_init(&ignored);
     const bool shared = first->next != NULL && ops->begin(reader->session, &ignored) == TBK_OK;
-    for (struct tbk_job *job = first; job != NULL;) {
-        struct tbk_job *next = job->next;
+    for (struct tbk_job *job = first; job != NULL; job = job->next) {
         execute(job, reader->session);
-        tbk_dispatch_finish(reader->readers->dispatch, job);
-        job = next;
     }
     if (shared && ops->commit(reader->session, &ignored) != TBK_OK) {
         ops->rollback(reader->session);
+    }
+    for (struct tbk_job *job = first; job != NULL;) {
+        struct tbk_job *next = job->next;
+        tbk_dispatch_finish(reader->readers->dispatch, job, next != NULL);
+        job = next;
     }
 }
 

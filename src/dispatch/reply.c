@@ -109,15 +109,15 @@ static void log_request(const struct tbk_job *job)
             TBK_LOG_STR("error", job->status == TBK_OK ? "" : job->error.message));
 }
 
-void tbk_reply_send(struct tbk_job_pool *pool, struct tbk_job *job)
+void tbk_reply_send(struct tbk_job_pool *pool, struct tbk_job *job, bool more)
 {
     struct tbk_responder *responder = job->responder;
     const bool reserved = job->status != TBK_UNKNOWN;
     log_request(job);
     tbk_job_give(pool, job);
     if (reserved) {
-        responder->send(responder);
+        responder->send(responder, more);
     } else {
-        responder->discard(responder);
+        responder->discard(responder, more);
     }
 }

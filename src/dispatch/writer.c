@@ -171,7 +171,7 @@ static void process(struct tbk_writer *writer, struct tbk_job *first)
             tbk_error_copy(&job->error, &error);
             tbk_reply_error(job);
         }
-        tbk_dispatch_finish(writer->dispatch, job);
+        tbk_dispatch_finish(writer->dispatch, job, next != NULL);
         job = next;
     }
 }

@@ -71,8 +71,8 @@ struct tbk_storage_ops {
                                     struct tbk_session **ret_session, struct tbk_error *error);
     void (*session_close)(struct tbk_session *session);
 
-    /* A write session's transaction: begin, work, commit. Reads see a snapshot
-     * from begin on, or each its own without a transaction. */
+    /* A write session's transaction: begin, work, commit. Reads see one snapshot
+     * from the first read after begin on, or each its own without a transaction. */
     enum tbk_status (*begin)(struct tbk_session *session, struct tbk_error *error);
     /* OK: everything since begin is on disk. UNKNOWN: undecided, the process must
      * end and recovery decides. Otherwise nothing of it is stored. */
@@ -81,14 +81,16 @@ struct tbk_storage_ops {
     /* Whether the transaction is still open; a backend may lose it, for instance
      * on a full disk, and nothing of it is then stored. */
     bool (*in_transaction)(const struct tbk_session *session);
-    /* One nested unit inside the transaction, not deeper. */
+    /* One nested unit inside the transaction, not deeper. Without a transaction
+     * savepoint fails and opens none. */
     enum tbk_status (*savepoint)(struct tbk_session *session, struct tbk_error *error);
     enum tbk_status (*release)(struct tbk_session *session, struct tbk_error *error);
     void (*rollback_to)(struct tbk_session *session);
 
     /* Inserts message; absent fields become NULL, an absent integer key is
      * assigned. Sets *ret_id to the key of tables with an integer key. A failed
-     * insert changes nothing. ALREADY_EXISTS: a unique value is taken. */
+     * insert changes nothing. ALREADY_EXISTS: a unique value is taken, which the
+     * sentence names. NOT_FOUND: it refers to a row that does not exist. */
     enum tbk_status (*insert)(struct tbk_session *session, const struct tbk_table *table,
                               const ProtobufCMessage *message, int64_t *ret_id, struct tbk_error *error);
     /* Reads the row whose unique column has this value. NOT_FOUND. */

@@ -116,8 +116,10 @@ static uint8_t *responder_reserve(struct tbk_responder *responder, size_t length
     return nng_msg_alloc(&exchange->reply, length) == 0 ? nng_msg_body(exchange->reply) : NULL;
 }
 
-static void responder_send(struct tbk_responder *responder)
+/* nng sends each reply by itself, so nothing is held back. */
+static void responder_send(struct tbk_responder *responder, bool more)
 {
+    (void)more;
     struct exchange *exchange = exchange_of(responder);
     struct tbk_exchanges *all = exchange->all;
     drop_request(exchange);
@@ -130,8 +132,9 @@ static void responder_send(struct tbk_responder *responder)
     nng_ctx_send(exchange->context, exchange->send_aio);
 }
 
-static void responder_discard(struct tbk_responder *responder)
+static void responder_discard(struct tbk_responder *responder, bool more)
 {
+    (void)more;
     struct exchange *exchange = exchange_of(responder);
     drop_request(exchange);
     drop_reply(exchange);

@@ -12,6 +12,7 @@
 enum {
     INPUT_BYTES = 4096,
     HANDSHAKE_MS_MAX = 10000,
+    FRAME_MS_MAX = 10000, /* from the first byte of a request to its last */
     REPLIES_PER_WRITE = 8, /* as many buffers as nng takes at once */
     UNREAD_REPLIES_MAX = 64,
     UNREAD_BYTES_MAX = 1 << 20,
@@ -45,7 +46,8 @@ struct tbk_peer {
     /* Of the reading chain. */
     nng_aio *read_aio;
     bool shaken_hands;
-    int64_t started_us;
+    bool idle;          /* no request is begun */
+    int64_t started_us; /* when the handshake or the request that is being read began */
     struct request *request; /* being read, or waiting for a slot */
     bool has_slot;           /* for request */
     bool direct;             /* the running read goes into request, not input */
@@ -61,6 +63,8 @@ struct tbk_peer {
     struct reply **last_reply;
     unsigned unread_replies;
     size_t unread_bytes;
+    bool held;                  /* in a thread's list of peers to write to */
+    struct tbk_peer *next_held; /* in that list */
     unsigned writing;     /* replies of the running write */
     size_t write_offset;  /* of these already written */
     int64_t write_end_us; /* when the peer must have taken them */
@@ -221,8 +225,25 @@ static void on_written(void *argument)
         release(peer);
 }
 
-/* Takes reply over. */
-static void queue_reply(struct tbk_peer *peer, struct reply *reply)
+/* Under the lock. Writes what is queued unless a write runs and will. */
+static void write_queued(struct tbk_peer *peer)
+{
+    if (peer->writing > 0 || peer->first_reply == NULL)
+        return;
+    if (peer->closed) {
+        while (peer->first_reply != NULL)
+            drop_first_reply(peer);
+        return;
+    }
+    hold(peer);
+    start_write(peer);
+}
+
+/* Peers whose replies this thread holds back; each holds a reference. */
+static _Thread_local struct tbk_peer *held_peers;
+
+/* Takes reply over. more: write_held follows. */
+static void queue_reply(struct tbk_peer *peer, struct reply *reply, bool more)
 {
     tbk_streams_owe(peer->streams);
     pthread_mutex_lock(&peer->lock);
@@ -230,13 +251,28 @@ static void queue_reply(struct tbk_peer *peer, struct reply *reply)
     peer->last_reply = &reply->next;
     peer->unread_replies++;
     peer->unread_bytes += reply->length;
-    if (peer->writing == 0 && peer->closed) {
-        drop_first_reply(peer);
-    } else if (peer->writing == 0) {
+    if (!more) {
+        write_queued(peer);
+    } else if (!peer->held) {
+        peer->held = true;
         hold(peer);
-        start_write(peer);
+        peer->next_held = held_peers;
+        held_peers = peer;
     }
     pthread_mutex_unlock(&peer->lock);
+}
+
+static void write_held(void)
+{
+    while (held_peers != NULL) {
+        struct tbk_peer *peer = held_peers;
+        held_peers = peer->next_held;
+        pthread_mutex_lock(&peer->lock);
+        peer->held = false;
+        write_queued(peer);
+        pthread_mutex_unlock(&peer->lock);
+        release(peer);
+    }
 }
 
 static struct reply *reply_create(size_t length)
@@ -275,18 +311,22 @@ static void finish(struct request *request)
     release(peer);
 }
 
-static void responder_send(struct tbk_responder *responder)
+static void responder_send(struct tbk_responder *responder, bool more)
 {
     struct request *request = (struct request *)responder;
     struct reply *reply = request->reply;
     request->reply = NULL;
-    queue_reply(request->peer, reply);
+    queue_reply(request->peer, reply, more);
     finish(request);
+    if (!more)
+        write_held();
 }
 
-static void responder_discard(struct tbk_responder *responder)
+static void responder_discard(struct tbk_responder *responder, bool more)
 {
     finish((struct request *)responder);
+    if (!more)
+        write_held();
 }
 
 /* Reading ------------------------------------------------------------------ */
@@ -369,6 +409,7 @@ static enum step submit(struct tbk_peer *peer)
     }
     peer->has_slot = false;
     peer->request = NULL;
+    peer->idle = true;
     hold(peer);
     tbk_streams_owe(peer->streams);
     tbk_dispatch_submit(tbk_streams_settings(peer->streams)->dispatch, &request->responder,
@@ -387,6 +428,19 @@ static enum step next_step(struct tbk_peer *peer)
     if (!peer->shaken_hands)
         return read_handshake(peer);
     return peer->request == NULL ? read_head(peer) : read_request(peer);
+}
+
+/* How long the next bytes may take: forever between two requests, but neither a
+ * handshake nor a request may be begun and left. */
+static nng_duration read_timeout(struct tbk_peer *peer)
+{
+    const bool was_idle = peer->idle;
+    peer->idle = peer->shaken_hands && peer->request == NULL && peer->input_end == 0;
+    if (peer->idle)
+        return NNG_DURATION_INFINITE;
+    if (was_idle)
+        peer->started_us = tbk_monotonic_us();
+    return ms_until(peer->started_us + (peer->shaken_hands ? FRAME_MS_MAX : HANDSHAKE_MS_MAX) * INT64_C(1000));
 }
 
 /* Asks for more bytes: the rest of a long request directly into it, else into
@@ -409,9 +463,7 @@ static bool start_read(struct tbk_peer *peer)
     bool open = !peer->closed;
     if (open) {
         nng_aio_set_iov(peer->read_aio, 1, &part);
-        nng_aio_set_timeout(peer->read_aio, peer->shaken_hands
-                                                ? NNG_DURATION_INFINITE
-                                                : ms_until(peer->started_us + HANDSHAKE_MS_MAX * INT64_C(1000)));
+        nng_aio_set_timeout(peer->read_aio, read_timeout(peer));
         nng_stream_recv(peer->stream, peer->read_aio);
     }
     pthread_mutex_unlock(&peer->lock);
@@ -479,7 +531,7 @@ static bool queue_handshake(struct tbk_peer *peer)
     if (handshake == NULL)
         return false;
     memcpy(handshake->bytes, tbk_rep_handshake, TBK_HANDSHAKE_BYTES);
-    queue_reply(peer, handshake);
+    queue_reply(peer, handshake, false);
     return true;
 }
 

@@ -19,7 +19,8 @@ from fake_server import FakeServer
 from random_messages import fill
 
 BIN = os.environ["TRADEBOOK_BIN"]
-ROUNDS = 4
+# Builds with sanitizers, in which every start of the program is slow, ask for less.
+ROUNDS = max(1, round(4 * float(os.environ.get("TRADEBOOK_SCALE", "1"))))
 
 
 def load_methods():

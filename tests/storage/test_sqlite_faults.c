@@ -22,10 +22,11 @@ enum {
     UNIT_NAME_BYTES = 32,
     SMALL_UNIT_BYTES = 100,
     LARGE_UNIT_BYTES = 3 << 20, /* a transaction of these exceeds the page cache */
-    POINTS_FEW = 12,
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    POINTS_MANY = 24, /* a fork with their memory map is ten times as slow */
+    POINTS_FEW = 6, /* a fork with their memory map is ten times as slow */
+    POINTS_MANY = 24,
 #else
+    POINTS_FEW = 12,
     POINTS_MANY = 1000,
 #endif
 };

@@ -27,18 +27,18 @@ static void answer(struct tbk_responder *responder, const uint8_t *data, size_t 
 {
     uint8_t *out = responder->reserve(responder, length);
     if (out == NULL) {
-        responder->discard(responder);
+        responder->discard(responder, false);
         return;
     }
     memcpy(out, data, length);
-    responder->send(responder);
+    responder->send(responder, false);
 }
 
 static void answer_big(struct tbk_responder *responder, size_t length)
 {
     uint8_t *out = responder->reserve(responder, length);
     memset(out, 'x', length);
-    responder->send(responder);
+    responder->send(responder, false);
 }
 
 static void *answer_waiting(void *argument)
@@ -103,7 +103,7 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
     else if (starts_with(data, length, "big "))
         answer_big(responder, strtoul(text + 4, NULL, 10));
     else if (starts_with(data, length, "discard"))
-        responder->discard(responder);
+        responder->discard(responder, false);
     else
         answer(responder, data, length);
 }
