@@ -84,12 +84,12 @@ struct tradebook_error {
 
 /* Settings of a client; zero means the default. */
 struct tradebook_client_options {
-    int64_t timeout_ms;      /* of calls that give none; default 10,000 */
-    int64_t retry_ms_min;    /* first pause before sending again; default 5, doubles each time */
-    int64_t retry_ms_max;    /* longest pause; default 500 */
-    size_t reply_bytes_max;  /* a larger reply closes the connection; default 16 MiB */
-    unsigned in_flight_max;  /* calls of this client at the same time; further ones wait; default 1,024 */
-    unsigned queue_max;      /* calls that wait; further ones are refused; default 65,536 */
+    int64_t timeout_ms;     /* of calls that give none; default 10,000 */
+    int64_t retry_ms_min;   /* first pause before sending again; default 5, doubles each time */
+    int64_t retry_ms_max;   /* longest pause; default 500 */
+    size_t reply_bytes_max; /* a larger reply closes the connection; default 16 MiB */
+    unsigned in_flight_max; /* calls of this client at the same time; further ones wait; default 1,024 */
+    unsigned queue_max;     /* calls that wait; further ones are refused; default 65,536 */
 };
 
 /* Settings of one call; zero means the client's. */

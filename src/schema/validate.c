@@ -42,12 +42,14 @@ static void check_sha256(char *text, struct place *place, struct tbk_error *erro
     }
 }
 
+/* Bare numbers and strings are refused: the column has numeric affinity, so
+ * SQLite would rewrite 1.50 as 1.5. */
 static void check_json(const char *text, struct place *place, struct tbk_error *error)
 {
     json_error_t reason;
-    json_t *document = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &reason);
+    json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, &reason);
     if (document == NULL) {
-        tbk_error_violation(error, where(place), "is not JSON: line %d, column %d: %.*s", reason.line, reason.column,
+        tbk_error_violation(error, where(place), "is not a JSON object or array: line %d, column %d: %.*s", reason.line, reason.column,
                             JSON_ERROR_BYTES_MAX, reason.text);
     }
     json_decref(document);

@@ -23,8 +23,8 @@ enum {
     SMALL_UNIT_BYTES = 100,
     LARGE_UNIT_BYTES = 3 << 20, /* a transaction of these exceeds the page cache */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    POINTS_FEW = 6, /* a fork with their memory map is ten times as slow */
-    POINTS_MANY = 24,
+    POINTS_FEW = 4, /* a fork with their memory map is ten times as slow */
+    POINTS_MANY = 12,
 #else
     POINTS_FEW = 12,
     POINTS_MANY = 1000,

@@ -144,6 +144,30 @@ static int64_t wal_bytes(const struct tbk_storage *storage)
     return file_bytes(path);
 }
 
+/* SQLite tells by the resulting mode, not by an error, that a file system cannot
+ * have the shared memory of a write-ahead log. */
+static enum tbk_status switch_to_wal(const struct tbk_storage *storage, sqlite3 *db, struct tbk_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    const enum tbk_status status = tbk_sqlite_prepare(db, "PRAGMA journal_mode=WAL", &statement, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    const bool answered = sqlite3_step(statement) == SQLITE_ROW;
+    const bool is_wal = answered && sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
+    const int rc = sqlite3_finalize(statement);
+    if (rc != SQLITE_OK) {
+        return tbk_sqlite_failed(db, rc, "switching to write-ahead logging", error);
+    }
+    if (!is_wal) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The file system of '%s' cannot hold a write-ahead log (network file systems cannot). Put "
+                             "the database on a local disk.",
+                             storage->path);
+    }
+    return TBK_OK;
+}
+
 /* Runs the migration, then switches to write-ahead logging; a refused file stays
  * as it was. */
 static enum tbk_status prepare_database(struct tbk_storage *storage, struct tbk_error *error)
@@ -163,7 +187,7 @@ static enum tbk_status prepare_database(struct tbk_storage *storage, struct tbk_
         status = tbk_sqlite_migrate(storage, db, error);
     }
     if (status == TBK_OK) {
-        status = tbk_sqlite_exec(db, "PRAGMA journal_mode=WAL", "switching to write-ahead logging", error);
+        status = switch_to_wal(storage, db, error);
     }
     if (status != TBK_OK && has_log) { /* closing must not move it into the file */
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
