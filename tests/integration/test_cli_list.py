@@ -16,6 +16,8 @@ import termios
 import book
 import pytest
 import serving
+import sp
+from fake_server import FakeServer
 
 FIXTURE = os.environ.get("TRADEBOOK_FIXTURE", "")
 TABLES = {
@@ -196,6 +198,41 @@ def test_list_refused_query_prints_reason_only(small, arguments, form):
     done = run(small, "signals", *arguments, "--format", form)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"INVALID_ARGUMENT: ")
+
+
+def listing(answers):
+    """A stand-in server that answers these replies in turn."""
+    left = iter(answers)
+    return FakeServer(lambda _: next(left))
+
+
+def page(ids, token=None):
+    signals = [book.signal_pb2.Signal(id=number) for number in ids]
+    response = book.signal_pb2.ListSignalsResponse(signals=signals, next_page_token=token)
+    return sp.messages().Reply(payload=response.SerializeToString())
+
+
+def test_list_asks_page_after_page():
+    with listing([page([1, 2], "two"), page([], "three"), page([3])]) as server:
+        shown = output(server, "signals", "--filter", "id > 0", "--order-by", "id", "--limit", 1200, "--format", "csv",
+                       "--columns", "id")
+    assert shown.split() == ["id", "1", "2", "3"]
+    asked = [book.signal_pb2.ListSignalsRequest.FromString(request.payload) for request in server.requests]
+    assert [(a.page_size, a.page_token, a.filter, a.order_by) for a in asked] == [
+        (1000, "", "id > 0", "id"), (1000, "two", "id > 0", "id"), (1000, "three", "id > 0", "id")]
+
+
+def test_list_limit_holds_against_a_generous_server():
+    with listing([page([1, 2, 3], "more")]) as server:
+        assert json.loads(output(server, "signals", "--limit", 2, "--format", "json")) == [{"id": "1"}, {"id": "2"}]
+
+
+def test_list_failure_after_the_first_page_exits_1_with_an_open_array():
+    broken = sp.messages().Reply(code=book.DATA_LOSS, message="A page of the file is damaged.")
+    with listing([page([1], "more"), broken]) as server:
+        done = run(server, "signals", "--format", "json")
+    assert (done.returncode, done.stdout) == (1, b'[\n{"id":"1"}')
+    assert done.stderr == b"DATA_LOSS: A page of the file is damaged.\n"
 
 
 @pytest.mark.parametrize("arguments, reason", [

@@ -4,14 +4,6 @@
 
 #include "internal.h"
 
-static void set_message(struct tradebook_error *error, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
-
-static void set_message(struct tradebook_error *error, const char *format, va_list arguments)
-{
-    vsnprintf(error->message, sizeof error->message, format, arguments);
-}
-
 enum tradebook_code tbk_client_error_set(struct tradebook_error *error, enum tradebook_code code,
                                          const char *format, ...)
 {
@@ -22,7 +14,7 @@ enum tradebook_code tbk_client_error_set(struct tradebook_error *error, enum tra
     error->violation_count = 0;
     va_list arguments;
     va_start(arguments, format);
-    set_message(error, format, arguments);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
     return code;
 }
