@@ -178,6 +178,7 @@ def test_paging_while_another_inserts_every_old_row_once(db, order_by, page_size
         for page in pages(client, page_size=page_size, order_by=order_by):
             assert len(page) <= page_size
             seen += page
+            assert len(seen) <= 2 * SIGNALS, "pages without end"
             # Before, between and behind the old rows, whatever the order.
             for tier in (book.types_pb2.TIER_LOW, book.types_pb2.TIER_HIGH):
                 other.ok("SignalService.CreateSignal", signal=book.signal(tier=tier))
