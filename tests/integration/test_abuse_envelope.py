@@ -135,7 +135,7 @@ def test_envelope_string_bomb_refused(tmp_path):
     """Two bytes each, sixteen or more when unpacked: the arena of a request ends."""
     paths = length_delimited(1, b"") * 1_500_000
     update = length_delimited(1, b"\x08\x01") + length_delimited(2, paths)
-    with serving.Server(tmp_path / "book.db") as server, book.Client(server.address) as client:
+    with serving.Server(tmp_path / "book.db", "--message-bytes", 4 << 20) as server, book.Client(server.address) as client:
         reply = client.call_raw(request("/tradebook.v1.SignalService/UpdateSignal", update))
         assert reply.code == INVALID_ARGUMENT
         assert client.reply("Health.Check").code == OK

@@ -39,10 +39,9 @@ enum tbk_rep_action follow_script(void *argument, int connection, const uint8_t 
     if (request == NULL || request->request_id.len != TRADEBOOK_REQUEST_ID_BYTES) {
         abort();
     }
-    /* The number is taken before the note is written, so a test reads notes only
-     * after the answer, or of requests that came one after the other. */
-    unsigned position = atomic_fetch_add(&script->seen, 1);
+    unsigned position = atomic_fetch_add(&script->arrived, 1);
     note_request(script, position, request);
+    atomic_fetch_add(&script->seen, 1);
     enum tbk_rep_action action = TBK_REP_ANSWER;
     int none = 0;
     atomic_compare_exchange_strong(&script->first_connection, &none, connection);

@@ -26,7 +26,8 @@ struct script {
     Tradebook__V1__Code first_code; /* of TBK_REP_ANSWER */
     bool ignores_first_connection;
     atomic_int first_connection; /* 0: none yet */
-    atomic_uint seen;            /* requests that came */
+    atomic_uint arrived;         /* requests that came */
+    atomic_uint seen;            /* and were noted below: read it before the notes */
     uint8_t request_ids[SEEN_MAX][TRADEBOOK_REQUEST_ID_BYTES];
     int64_t timeouts_ms[SEEN_MAX];
 };

@@ -55,6 +55,7 @@ static void test_call_with_own_request_id_sends_it(void **state)
     assert_int_equal(tradebook_call(fixture.client, ECHO_METHOD, &request.base, &options, &reply, NULL),
                      TRADEBOOK_OK);
     tradebook_message_free(reply);
+    assert_int_equal(script.seen, 1);
     assert_memory_equal(script.request_ids[0], id, sizeof id);
     end(&fixture);
 }

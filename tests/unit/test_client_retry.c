@@ -6,6 +6,7 @@
 
 static void assert_same_request_id(const struct script *script, unsigned count)
 {
+    assert_true(script->seen >= count);
     for (unsigned i = 1; i < count; i++) {
         assert_memory_equal(script->request_ids[i], script->request_ids[0], TRADEBOOK_REQUEST_ID_BYTES);
         assert_true(script->timeouts_ms[i] <= script->timeouts_ms[0]);
@@ -129,6 +130,7 @@ static void test_deadline_no_answer_is_deadline_exceeded(void **state)
         echo(client, "x", 100, &error);
     } while (error.code == TRADEBOOK_UNAVAILABLE);
     assert_int_equal(error.code, TRADEBOOK_DEADLINE_EXCEEDED);
+    wait_until_seen(&script, 1);
     assert_in_range(script.timeouts_ms[0], 1, 100);
     tradebook_client_close(client);
     tbk_rep_server_stop(server);
