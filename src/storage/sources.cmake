@@ -5,6 +5,7 @@ tbk_layer(storage
     storage/sqlite/database.c
     storage/sqlite/list.c
     storage/sqlite/migrate.c
+    storage/sqlite/neighbours.c
     storage/sqlite/requests.c
     storage/sqlite/rows.c
     storage/sqlite/tables.c

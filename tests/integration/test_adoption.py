@@ -305,3 +305,28 @@ def test_what_other_programs_wrote_is_read_liberally(tmp_path):
             book.timestamp(1767323045), book.timestamp(1767323045, 500_000_000), book.timestamp(1767323045)]
         assert not signals[3].HasField("timestamp")
         assert [s.id for s in client.ok("SignalService.ListSignals", filter="direction = 'long'").signals] == [1]
+
+
+# Holds the lock nearly all of the time until its input ends.
+GREEDY = """
+import select, sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+print("holding", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    connection.execute("BEGIN IMMEDIATE")
+    time.sleep(0.02)
+    connection.execute("COMMIT")
+    time.sleep(0.0002)
+"""
+
+
+def test_a_program_that_hardly_lets_go_of_the_lock_does_not_starve_the_server(tmp_path):
+    with serving.Server(tmp_path / "book.db") as server, book.Client(server.address) as client:
+        greedy = subprocess.Popen([sys.executable, "-c", GREEDY, str(server.db)], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        with greedy:
+            assert greedy.stdout.readline() == "holding\n"
+            for _ in range(5):
+                client.ok("SignalService.CreateSignal", signal=book.signal())
+            greedy.stdin.close()
+        assert greedy.returncode == 0

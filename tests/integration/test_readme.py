@@ -30,7 +30,19 @@ def test_readme_commands_in_order_succeed(tmp_path):
             assert done.stdout, command
 
 
-@pytest.mark.parametrize("setting", re.findall(r"^\s+--([a-z-]+)", serving.run("serve", "--help").stdout, re.MULTILINE))
-def test_readme_settings_name_every_option(setting):
-    if setting not in ("config", "help", "usage"):
-        assert f"`{setting}`" in README.read_text(encoding="utf-8")
+def options():
+    """The options of `tradebook serve` that stand for settings, and their defaults,
+    as --help tells them."""
+    text = serving.run("serve", "--help").stdout
+    for entry in re.split(r"^ +(?=--)", text, flags=re.MULTILINE)[1:]:
+        name = re.match(r"--([a-z-]+)", entry).group(1)
+        default = re.search(r"\(default (\S+)\)", " ".join(entry.split()))
+        if name not in ("config", "usage"):
+            yield name, default.group(1) if default else ""
+
+
+@pytest.mark.parametrize("name, default", options())
+def test_readme_settings_tell_the_default(name, default):
+    rows = re.findall(rf"^\| `{name}` \| (.*?) ?\|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) == 1
+    assert default in rows[0]

@@ -264,6 +264,7 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->release);
     sqlite3_finalize(session->request_find);
     sqlite3_finalize(session->request_save);
+    sqlite3_finalize(session->data_version);
     for (int t = 0; t < TBK_TABLE_COUNT; t++) {
         sqlite3_finalize(session->tables[t].insert);
         sqlite3_finalize(session->tables[t].exists);
@@ -320,7 +321,13 @@ static int run(sqlite3_stmt *statement)
 static enum tbk_status sqlite_begin(struct tbk_session *session, struct tbk_error *error)
 {
     const int rc = run(session->begin);
-    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "starting a transaction", error);
+    if (rc != SQLITE_OK) {
+        return tbk_sqlite_failed(session->db, rc, "starting a transaction", error);
+    }
+    if (session->kind == TBK_SESSION_WRITE) {
+        tbk_sqlite_look_for_others(session);
+    }
+    return TBK_OK;
 }
 
 static void sqlite_rollback(struct tbk_session *session)
@@ -388,6 +395,7 @@ static void sqlite_rollback_to(struct tbk_session *session)
 
 static void sqlite_maintain(struct tbk_session *session)
 {
+    tbk_sqlite_let_others_in(session);
     if (session->wal_pages < session->wal_pages_checkpointed) {
         session->wal_pages_checkpointed = 0; /* the log has started over */
     }
@@ -396,11 +404,11 @@ static void sqlite_maintain(struct tbk_session *session)
     }
     const bool restart = session->wal_pages >= RESTART_PAGES;
     if (restart) {
-        sqlite3_busy_timeout(session->db, RESTART_WAIT_MS);
+        tbk_sqlite_wait_for_lock(session->db, RESTART_WAIT_MS);
     }
     sqlite3_wal_checkpoint_v2(session->db, "main", restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
                               NULL, NULL);
-    sqlite3_busy_timeout(session->db, (int)session->storage->busy_timeout_ms);
+    tbk_sqlite_wait_for_lock(session->db, session->storage->busy_timeout_ms);
     session->wal_pages_checkpointed = session->wal_pages;
 }
 

@@ -118,7 +118,7 @@ enum tbk_status tbk_sqlite_connect(const struct tbk_storage *storage, enum tbk_s
         status = tbk_sqlite_failed(db, db != NULL ? sqlite3_extended_errcode(db) : rc, "opening it", error);
     } else {
         sqlite3_extended_result_codes(db, 1);
-        sqlite3_busy_timeout(db, (int)storage->busy_timeout_ms);
+        tbk_sqlite_wait_for_lock(db, storage->busy_timeout_ms);
         if (kind == TBK_SESSION_READ) {
             sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         }

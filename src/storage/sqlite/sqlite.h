@@ -52,12 +52,15 @@ struct tbk_session {
     sqlite3_stmt *release;
     sqlite3_stmt *request_find;
     sqlite3_stmt *request_save;
+    sqlite3_stmt *data_version;
     struct tbk_table_statements tables[TBK_TABLE_COUNT];
     struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
     uint64_t clock;
     struct tbk_dynbuf sql; /* scratch */
     int wal_pages;         /* in the log after the last commit */
     int wal_pages_checkpointed;
+    int seen_version;  /* PRAGMA data_version of the last transaction */
+    int64_t others_us; /* monotonic, when another program's commit was last seen; 0: never */
 };
 
 /* database.c: connections and errors */
@@ -72,6 +75,15 @@ enum tbk_status tbk_sqlite_exec(sqlite3 *db, const char *sql, const char *doing,
 /* Prepares *statement from sql if it is still NULL. */
 enum tbk_status tbk_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement,
                                    struct tbk_error *error);
+
+/* neighbours.c: other programs that write to the file */
+
+/* Waits up to this long for a lock from now on. */
+void tbk_sqlite_wait_for_lock(sqlite3 *db, int64_t timeout_ms);
+/* Inside a transaction: notes whether others have committed since the last. */
+void tbk_sqlite_look_for_others(struct tbk_session *session);
+/* Between transactions: leaves the lock free for a moment if others write. */
+void tbk_sqlite_let_others_in(const struct tbk_session *session);
 
 /* migrate.c */
 
