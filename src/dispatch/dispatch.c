@@ -34,8 +34,9 @@ static enum tbk_status route(const struct tbk_dispatch *dispatch, struct tbk_job
                              job->method->name);
     }
     if (job->method->kind == TBK_METHOD_WRITE && !job->envelope.has_request_id) {
-        tbk_error_violation(&job->error, "request_id", "is required for methods that write: 16 bytes, the same for "
-                                                       "every retry");
+        tbk_error_violation(&job->error, "request_id",
+                            "is required for methods that write: 16 bytes, the same for "
+                            "every retry");
         return tbk_error_finish(&job->error);
     }
     return TBK_OK;
@@ -52,7 +53,8 @@ static void set_times(const struct tbk_dispatch *dispatch, struct tbk_job *job)
     job->deadline_us = job->received_us + timeout_ms * 1000;
 }
 
-static enum tbk_status check_request(const struct tbk_dispatch *dispatch, struct tbk_job *job, struct tbk_error *error)
+static enum tbk_status check_request(const struct tbk_dispatch *dispatch, struct tbk_job *job,
+                                     struct tbk_error *error)
 {
     job->call = (struct tbk_call){
         .context = dispatch->config.context,
@@ -114,7 +116,8 @@ static enum tbk_status decode_payload(const struct tbk_dispatch *dispatch, struc
         return tbk_error_set(&job->error, TBK_INVALID_ARGUMENT,
                              "The request unpacks to more memory than one request may have. Send less at once.");
     }
-    return tbk_error_set(&job->error, TBK_INVALID_ARGUMENT, "The payload is not a %s.", job->method->request->name);
+    return tbk_error_set(&job->error, TBK_INVALID_ARGUMENT, "The payload is not a %s.",
+                         job->method->request->name);
 }
 
 /* Identifies the request beside its id: the same id with another method or

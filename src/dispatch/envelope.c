@@ -28,13 +28,14 @@ static void check_metadata(const Tradebook__V1__Request *request, struct tbk_err
                             TBK_METADATA_ENTRIES_MAX);
     }
     if (bytes > TBK_METADATA_BYTES_MAX) {
-        tbk_error_violation(error, "metadata", "has %zu bytes, at most %d are allowed", bytes, TBK_METADATA_BYTES_MAX);
+        tbk_error_violation(error, "metadata", "has %zu bytes, at most %d are allowed", bytes,
+                            TBK_METADATA_BYTES_MAX);
     }
 }
 
 /* The last client-id wins, as with repeated scalar fields. */
-static void read_client(const Tradebook__V1__Request *request, struct tbk_arena *arena, struct tbk_envelope *envelope,
-                        struct tbk_error *error)
+static void read_client(const Tradebook__V1__Request *request, struct tbk_arena *arena,
+                        struct tbk_envelope *envelope, struct tbk_error *error)
 {
     for (size_t i = 0; i < request->n_metadata; i++) {
         const Tradebook__V1__Metadata *entry = request->metadata[i];
@@ -45,7 +46,8 @@ static void read_client(const Tradebook__V1__Request *request, struct tbk_arena 
         const size_t length = entry->value.len;
         if (length == 0 || length > TBK_CLIENT_ID_CHARS_MAX || !tbk_utf8_valid(text, length) ||
             memchr(text, '\0', length) != NULL || tbk_utf8_has_control(text, length)) {
-            tbk_error_violation(error, "metadata[client-id]", "must be 1 to %d bytes of text without control characters",
+            tbk_error_violation(error, "metadata[client-id]",
+                                "must be 1 to %d bytes of text without control characters",
                                 TBK_CLIENT_ID_CHARS_MAX);
             return;
         }
@@ -54,13 +56,15 @@ static void read_client(const Tradebook__V1__Request *request, struct tbk_arena 
     }
 }
 
-static void check_fields(const Tradebook__V1__Request *request, struct tbk_envelope *envelope, struct tbk_error *error)
+static void check_fields(const Tradebook__V1__Request *request, struct tbk_envelope *envelope,
+                         struct tbk_error *error)
 {
     if (request->method == NULL || request->method[0] == '\0') {
         tbk_error_violation(error, "method", "is required, such as \"/tradebook.v1.SignalService/GetSignal\"");
     }
     if (request->has_timeout_ms && request->timeout_ms <= 0) {
-        tbk_error_violation(error, "timeout_ms", "must be greater than 0, is %lld", (long long)request->timeout_ms);
+        tbk_error_violation(error, "timeout_ms", "must be greater than 0, is %lld",
+                            (long long)request->timeout_ms);
     }
     if (request->has_request_id && request->request_id.len != TBK_REQUEST_ID_BYTES) {
         tbk_error_violation(error, "request_id", "must have 16 bytes, has %zu", request->request_id.len);
@@ -78,12 +82,12 @@ enum tbk_status tbk_envelope_decode(const uint8_t *data, size_t length, struct t
     if (status != TBK_OK) {
         return status;
     }
-    Tradebook__V1__Request *request =
-        tradebook__v1__request__unpack(tbk_arena_allocator(arena), length, data);
+    Tradebook__V1__Request *request = tradebook__v1__request__unpack(tbk_arena_allocator(arena), length, data);
     if (request == NULL) {
         if (tbk_arena_overflowed(arena)) {
-            return tbk_error_set(error, TBK_INVALID_ARGUMENT,
-                                 "The request unpacks to more memory than one request may have. Send less at once.");
+            return tbk_error_set(
+                error, TBK_INVALID_ARGUMENT,
+                "The request unpacks to more memory than one request may have. Send less at once.");
         }
         return tbk_error_set(error, TBK_INVALID_ARGUMENT, "The request is not a tradebook.v1.Request.");
     }

@@ -70,8 +70,7 @@ static enum tbk_status start_one(struct tbk_readers *readers, struct tbk_error *
 {
     const struct tbk_service_context *context = readers->dispatch->config.context;
     struct tbk_session *session = NULL;
-    const enum tbk_status status =
-        context->ops->session_open(context->storage, TBK_SESSION_READ, &session, error);
+    const enum tbk_status status = context->ops->session_open(context->storage, TBK_SESSION_READ, &session, error);
     if (status != TBK_OK) {
         return status;
     }
@@ -88,7 +87,8 @@ static enum tbk_status start_one(struct tbk_readers *readers, struct tbk_error *
     return TBK_OK;
 }
 
-enum tbk_status tbk_readers_start(struct tbk_readers *readers, struct tbk_dispatch *dispatch, struct tbk_error *error)
+enum tbk_status tbk_readers_start(struct tbk_readers *readers, struct tbk_dispatch *dispatch,
+                                  struct tbk_error *error)
 {
     const unsigned count = dispatch->config.reader_threads;
     readers->dispatch = dispatch;

@@ -46,8 +46,8 @@ static uint8_t *reserve(struct tbk_job *job, size_t bytes)
     return put_varint(out, bytes);
 }
 
-enum tbk_status tbk_reply_response(struct tbk_job *job, const ProtobufCMessage *response, const uint8_t **ret_payload,
-                                   size_t *ret_bytes)
+enum tbk_status tbk_reply_response(struct tbk_job *job, const ProtobufCMessage *response,
+                                   const uint8_t **ret_payload, size_t *ret_bytes)
 {
     const size_t bytes = protobuf_c_message_get_packed_size(response);
     uint8_t *payload = reserve(job, bytes);

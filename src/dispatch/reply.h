@@ -9,8 +9,8 @@
 /* Reserves and writes the reply of a successful job; *ret_payload and *ret_bytes
  * are the serialised response inside it, valid until the reply is sent. On
  * failure job->error says why. */
-enum tbk_status tbk_reply_response(struct tbk_job *job, const ProtobufCMessage *response, const uint8_t **ret_payload,
-                                   size_t *ret_bytes) TBK_MUST_CHECK;
+enum tbk_status tbk_reply_response(struct tbk_job *job, const ProtobufCMessage *response,
+                                   const uint8_t **ret_payload, size_t *ret_bytes) TBK_MUST_CHECK;
 
 /* The same with an already serialised response. */
 enum tbk_status tbk_reply_payload(struct tbk_job *job, const uint8_t *payload, size_t bytes) TBK_MUST_CHECK;

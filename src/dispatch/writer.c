@@ -34,8 +34,9 @@ static enum tbk_status replay(struct tbk_writer *writer, struct tbk_job *job)
         return status;
     }
     if (record.fingerprint != job->fingerprint) {
-        return tbk_error_set(&job->error, TBK_FAILED_PRECONDITION,
-                             "This request id was used before for another request. Use a new id for each new request.");
+        return tbk_error_set(
+            &job->error, TBK_FAILED_PRECONDITION,
+            "This request id was used before for another request. Use a new id for each new request.");
     }
     return tbk_reply_payload(job, record.response, record.response_bytes);
 }
@@ -62,7 +63,8 @@ static enum tbk_status run_method(struct tbk_writer *writer, struct tbk_job *job
     return status;
 }
 
-static enum tbk_status remember(struct tbk_writer *writer, struct tbk_job *job, const uint8_t *response, size_t bytes)
+static enum tbk_status remember(struct tbk_writer *writer, struct tbk_job *job, const uint8_t *response,
+                                size_t bytes)
 {
     struct tbk_request_record record = {
         .client = job->envelope.client,

@@ -37,7 +37,8 @@ bool tbk_field_kind(const ProtobufCFieldDescriptor *field, enum tbk_column_kind 
         return true;
     case PROTOBUF_C_TYPE_MESSAGE:
         *ret_kind = TBK_COLUMN_TIMESTAMP;
-        return strcmp(((const ProtobufCMessageDescriptor *)field->descriptor)->name, "google.protobuf.Timestamp") == 0;
+        return strcmp(((const ProtobufCMessageDescriptor *)field->descriptor)->name,
+                      "google.protobuf.Timestamp") == 0;
     default:
         return false;
     }
@@ -109,7 +110,8 @@ struct tbk_value tbk_field_get(const ProtobufCFieldDescriptor *descriptor, enum 
     return value;
 }
 
-static bool set_pointer(const struct tbk_column *column, void *field, struct tbk_value value, struct tbk_arena *arena)
+static bool set_pointer(const struct tbk_column *column, void *field, struct tbk_value value,
+                        struct tbk_arena *arena)
 {
     if (column->kind == TBK_COLUMN_TEXT) {
         char *copy = tbk_arena_strndup(arena, value.text.data, value.text.length);
@@ -165,9 +167,12 @@ bool tbk_column_set(const struct tbk_column *column, ProtobufCMessage *message, 
 void tbk_column_share(const struct tbk_column *column, ProtobufCMessage *to, const ProtobufCMessage *from)
 {
     static const size_t sizes[] = {
-        [TBK_COLUMN_INTEGER] = sizeof(int64_t),        [TBK_COLUMN_REAL] = sizeof(double),
-        [TBK_COLUMN_BOOLEAN] = sizeof(protobuf_c_boolean), [TBK_COLUMN_TEXT] = sizeof(char *),
-        [TBK_COLUMN_TIMESTAMP] = sizeof(void *),       [TBK_COLUMN_ENUM] = sizeof(int),
+        [TBK_COLUMN_INTEGER] = sizeof(int64_t),
+        [TBK_COLUMN_REAL] = sizeof(double),
+        [TBK_COLUMN_BOOLEAN] = sizeof(protobuf_c_boolean),
+        [TBK_COLUMN_TEXT] = sizeof(char *),
+        [TBK_COLUMN_TIMESTAMP] = sizeof(void *),
+        [TBK_COLUMN_ENUM] = sizeof(int),
     };
     memcpy(member(to, column->field->offset), const_member(from, column->field->offset), sizes[column->kind]);
     if (has_flag(column->kind)) {

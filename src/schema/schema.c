@@ -33,8 +33,8 @@ struct descriptors {
 
 static enum tbk_status broken(struct tbk_error *error, const char *what, const char *where)
 {
-    return tbk_error_set(error, TBK_INTERNAL, "The embedded protocol description is broken: %s (%s). Rebuild tradebook.",
-                         what, where);
+    return tbk_error_set(error, TBK_INTERNAL,
+                         "The embedded protocol description is broken: %s (%s). Rebuild tradebook.", what, where);
 }
 
 /* Options of a kind unknown to descriptor.proto stay in the unknown fields: this
@@ -223,8 +223,7 @@ static enum tbk_status read_table(struct descriptors *descriptors, enum tbk_tabl
         if (field->options == NULL) {
             continue;
         }
-        Tradebook__V1__Column *column =
-            decode_option(&field->options->base, &tradebook__v1__column__descriptor);
+        Tradebook__V1__Column *column = decode_option(&field->options->base, &tradebook__v1__column__descriptor);
         if (column == NULL) {
             continue;
         }
@@ -275,8 +274,8 @@ enum tbk_status tbk_schema_create(struct tbk_schema **ret_schema, struct tbk_err
     schema->descriptors = descriptors;
     schema->descriptor_set = tbk_descriptor_set_begin;
     schema->descriptor_set_bytes = (size_t)(tbk_descriptor_set_end - tbk_descriptor_set_begin);
-    descriptors->files = google__protobuf__file_descriptor_set__unpack(NULL, schema->descriptor_set_bytes,
-                                                                       schema->descriptor_set);
+    descriptors->files =
+        google__protobuf__file_descriptor_set__unpack(NULL, schema->descriptor_set_bytes, schema->descriptor_set);
     if (descriptors->files == NULL) {
         tbk_schema_destroy(schema);
         return broken(error, "it cannot be decoded", "FileDescriptorSet");

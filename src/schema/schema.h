@@ -47,8 +47,8 @@ struct tbk_column {
     Tradebook__V1__ColumnIndex index;
     Tradebook__V1__Access access;
     Tradebook__V1__Rule rule;
-    uint32_t chars_max;       /* 0: no limit of its own */
-    uint32_t writable_values; /* bit n: enum number n may be written by a client */
+    uint32_t chars_max;                 /* 0: no limit of its own */
+    uint32_t writable_values;           /* bit n: enum number n may be written by a client */
     const struct tbk_table *references; /* the table whose id this is, or NULL */
     bool default_is_now;                /* the time of the write */
     struct tbk_value default_value;     /* NULL type: no default of this kind */

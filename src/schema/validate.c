@@ -11,7 +11,6 @@
 
 enum { FIELD_BYTES_MAX = TBK_VIOLATION_FIELD_BYTES_MAX, JSON_ERROR_BYTES_MAX = 100, SHA256_HEX_DIGITS = 64 };
 
-
 /* The field under check; its path is only put together when it is wrong. */
 struct place {
     const char *prefix;
@@ -49,8 +48,8 @@ static void check_json(const char *text, struct place *place, struct tbk_error *
     json_error_t reason;
     json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, &reason);
     if (document == NULL) {
-        tbk_error_violation(error, where(place), "is not a JSON object or array: line %d, column %d: %.*s", reason.line, reason.column,
-                            JSON_ERROR_BYTES_MAX, reason.text);
+        tbk_error_violation(error, where(place), "is not a JSON object or array: line %d, column %d: %.*s",
+                            reason.line, reason.column, JSON_ERROR_BYTES_MAX, reason.text);
     }
     json_decref(document);
 }
@@ -60,8 +59,8 @@ static void check_text(const struct tbk_column *column, char *text, struct place
     const size_t length = strlen(text);
     /* Characters are at most as many as bytes, so short text needs no counting. */
     if (column->chars_max != 0 && length > column->chars_max && tbk_utf8_count(text, length) > column->chars_max) {
-        tbk_error_violation(error, where(place), "has %zu characters, at most %u are allowed", tbk_utf8_count(text, length),
-                            column->chars_max);
+        tbk_error_violation(error, where(place), "has %zu characters, at most %u are allowed",
+                            tbk_utf8_count(text, length), column->chars_max);
         return;
     }
     switch (column->rule) {
@@ -83,7 +82,8 @@ static void check_text(const struct tbk_column *column, char *text, struct place
     }
 }
 
-static void check_number(const struct tbk_column *column, double number, struct place *place, struct tbk_error *error)
+static void check_number(const struct tbk_column *column, double number, struct place *place,
+                         struct tbk_error *error)
 {
     if (!isfinite(number)) {
         tbk_error_violation(error, where(place), "must be a finite number");
@@ -110,7 +110,8 @@ static void check_number(const struct tbk_column *column, double number, struct 
     }
 }
 
-static void check_enum(const struct tbk_column *column, int64_t number, struct place *place, struct tbk_error *error)
+static void check_enum(const struct tbk_column *column, int64_t number, struct place *place,
+                       struct tbk_error *error)
 {
     const char *text = tbk_column_enum_text(column, (int)number);
     if (number == 0) {
@@ -165,7 +166,6 @@ static void check_value(const struct tbk_column *column, ProtobufCMessage *messa
     }
 }
 
-
 void tbk_validate_text(const struct tbk_column *column, char *text, const char *field, struct tbk_error *error)
 {
     struct place place = {.prefix = "", .name = field};
@@ -193,8 +193,7 @@ void tbk_validate_create(const struct tbk_table *table, ProtobufCMessage *messag
         if (column->access == TRADEBOOK__V1__ACCESS__ACCESS_OUTPUT_ONLY) {
             tbk_error_violation(error, where(&place), "is set by the server; leave it out");
         } else if (column->access == TRADEBOOK__V1__ACCESS__ACCESS_UPDATE_ONLY) {
-            tbk_error_violation(error, where(&place),
-                                "can only be set by an update; leave it out");
+            tbk_error_violation(error, where(&place), "can only be set by an update; leave it out");
         } else {
             check_value(column, message, &place, error);
         }

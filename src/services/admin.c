@@ -57,8 +57,7 @@ static enum tbk_status count_tables(struct tbk_call *call, Tradebook__V1__Server
         tradebook__v1__table_info__init(entry);
         entry->name = (char *)(uintptr_t)table->name;
         entry->has_rows = 1;
-        const enum tbk_status status =
-            call->context->ops->count(call->session, table, &entry->rows, call->error);
+        const enum tbk_status status = call->context->ops->count(call->session, table, &entry->rows, call->error);
         if (status != TBK_OK) {
             return status;
         }

@@ -39,13 +39,34 @@ struct binding {
 
 enum { NO_TABLE = -1 };
 
-#define CREATE(name, id) {name, tbk_resource_check_create, tbk_resource_run_create, id, true, false}
-#define BATCH_CREATE(name, id) {name, tbk_resource_check_batch_create, tbk_resource_run_batch_create, id, false, false}
-#define GET(name, id) {name, tbk_resource_check_get, tbk_resource_run_get, id, false, false}
-#define LIST(name, id) {name, tbk_resource_check_list, tbk_resource_run_list, id, false, false}
-#define UPDATE(name, id) {name, tbk_resource_check_update, tbk_resource_run_update, id, true, false}
-#define INLINE(name, run) {name, NULL, run, NO_TABLE, false, true}
-#define RUN(name, run) {name, NULL, run, NO_TABLE, false, false}
+#define CREATE(name, id)                                                                                          \
+    {                                                                                                             \
+        name, tbk_resource_check_create, tbk_resource_run_create, id, true, false                                 \
+    }
+#define BATCH_CREATE(name, id)                                                                                    \
+    {                                                                                                             \
+        name, tbk_resource_check_batch_create, tbk_resource_run_batch_create, id, false, false                    \
+    }
+#define GET(name, id)                                                                                             \
+    {                                                                                                             \
+        name, tbk_resource_check_get, tbk_resource_run_get, id, false, false                                      \
+    }
+#define LIST(name, id)                                                                                            \
+    {                                                                                                             \
+        name, tbk_resource_check_list, tbk_resource_run_list, id, false, false                                    \
+    }
+#define UPDATE(name, id)                                                                                          \
+    {                                                                                                             \
+        name, tbk_resource_check_update, tbk_resource_run_update, id, true, false                                 \
+    }
+#define INLINE(name, run)                                                                                         \
+    {                                                                                                             \
+        name, NULL, run, NO_TABLE, false, true                                                                    \
+    }
+#define RUN(name, run)                                                                                            \
+    {                                                                                                             \
+        name, NULL, run, NO_TABLE, false, false                                                                   \
+    }
 
 static const struct binding bindings[] = {
     CREATE("/tradebook.v1.SignalService/CreateSignal", TBK_SIGNALS),
@@ -107,7 +128,8 @@ static enum tbk_status bind(struct tbk_methods *methods, const struct tbk_schema
 {
     struct tbk_method *method = (struct tbk_method *)(uintptr_t)tbk_methods_find(methods, binding->method);
     if (method == NULL) {
-        return tbk_error_set(error, TBK_INTERNAL, "The method %s is implemented but not declared.", binding->method);
+        return tbk_error_set(error, TBK_INTERNAL, "The method %s is implemented but not declared.",
+                             binding->method);
     }
     method->check = binding->check;
     method->run = binding->run;

@@ -20,8 +20,7 @@ enum tbk_status tbk_resource_check_list(struct tbk_call *call, const struct tbk_
     const ProtobufCFieldDescriptor *page_size =
         protobuf_c_message_descriptor_get_field(request->descriptor, PAGE_SIZE);
     const struct tbk_list_request list = {
-        .has_page_size =
-            *(const protobuf_c_boolean *)((const char *)request + page_size->quantifier_offset) != 0,
+        .has_page_size = *(const protobuf_c_boolean *)((const char *)request + page_size->quantifier_offset) != 0,
         .page_size = *(const int32_t *)field_of(request, PAGE_SIZE),
         .page_token = text_of(request, PAGE_TOKEN),
         .filter = text_of(request, FILTER),
@@ -46,25 +45,26 @@ static enum tbk_status check_continuation(const struct tbk_query *query, const P
         const struct tbk_column *column = query->order[i].column;
         const struct tbk_value value = tbk_column_get(column, last);
         if (column->kind == TBK_COLUMN_ENUM && value.type == TBK_VALUE_INTEGER && value.integer == 0) {
-            return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                                 "The database holds an unknown %s, so pages cannot be ordered by it. Leave it out of "
-                                 "order_by, or correct the record.",
-                                 column->name);
+            return tbk_error_set(
+                error, TBK_FAILED_PRECONDITION,
+                "The database holds an unknown %s, so pages cannot be ordered by it. Leave it out of "
+                "order_by, or correct the record.",
+                column->name);
         }
     }
     return TBK_OK;
 }
 
-enum tbk_status tbk_resource_run_list(struct tbk_call *call, const struct tbk_method *method, ProtobufCMessage *request,
-                                      ProtobufCMessage **ret_response)
+enum tbk_status tbk_resource_run_list(struct tbk_call *call, const struct tbk_method *method,
+                                      ProtobufCMessage *request, ProtobufCMessage **ret_response)
 {
     (void)request;
     const struct tbk_query *query = call->prepared;
     ProtobufCMessage **records = NULL;
     size_t count = 0;
     bool more = false;
-    enum tbk_status status = call->context->ops->list(call->session, query, TBK_LIST_BYTES_MAX, call->arena, &records,
-                                                      &count, &more, call->error);
+    enum tbk_status status = call->context->ops->list(call->session, query, TBK_LIST_BYTES_MAX, call->arena,
+                                                      &records, &count, &more, call->error);
     if (status != TBK_OK) {
         return status;
     }

@@ -64,8 +64,8 @@ enum tbk_status tbk_resource_check_get(struct tbk_call *call, const struct tbk_m
     return tbk_error_finish(call->error);
 }
 
-enum tbk_status tbk_resource_run_get(struct tbk_call *call, const struct tbk_method *method, ProtobufCMessage *request,
-                                     ProtobufCMessage **ret_response)
+enum tbk_status tbk_resource_run_get(struct tbk_call *call, const struct tbk_method *method,
+                                     ProtobufCMessage *request, ProtobufCMessage **ret_response)
 {
     (void)request;
     const struct lookup *lookup = call->prepared;

@@ -13,7 +13,8 @@ enum { RECORD = 1, UPDATE_MASK = 2, RESULTS = 1 };
 
 static enum tbk_status out_of_memory(struct tbk_call *call)
 {
-    return tbk_error_set(call->error, TBK_RESOURCE_EXHAUSTED, "The request needs more memory than one request may have.");
+    return tbk_error_set(call->error, TBK_RESOURCE_EXHAUSTED,
+                         "The request needs more memory than one request may have.");
 }
 
 static void *field_of(ProtobufCMessage *message, unsigned number)
@@ -87,8 +88,8 @@ static enum tbk_status check_references(struct tbk_call *call, const struct tbk_
 }
 
 /* Completes and inserts one checked record and sets its id in it. */
-static enum tbk_status insert_record(struct tbk_call *call, const struct tbk_table *table, ProtobufCMessage *record,
-                                     int64_t *ret_id)
+static enum tbk_status insert_record(struct tbk_call *call, const struct tbk_table *table,
+                                     ProtobufCMessage *record, int64_t *ret_id)
 {
     enum tbk_status status = check_references(call, table, record);
     if (status != TBK_OK) {
@@ -117,7 +118,8 @@ enum tbk_status tbk_resource_run_create(struct tbk_call *call, const struct tbk_
     return status;
 }
 
-static bool refuse_item(struct tbk_call *call, Tradebook__V1__BatchItemResult *result, const struct tbk_error *error)
+static bool refuse_item(struct tbk_call *call, Tradebook__V1__BatchItemResult *result,
+                        const struct tbk_error *error)
 {
     result->status = tbk_status_message(error, call->arena);
     return result->status != NULL;
@@ -131,7 +133,8 @@ enum tbk_status tbk_resource_check_batch_create(struct tbk_call *call, const str
     size_t count;
     ProtobufCMessage **records = records_of(request, &count);
     if (count == 0 || count > TBK_BATCH_ITEMS_MAX) {
-        tbk_error_violation(call->error, protobuf_c_message_descriptor_get_field(request->descriptor, RECORD)->name,
+        tbk_error_violation(call->error,
+                            protobuf_c_message_descriptor_get_field(request->descriptor, RECORD)->name,
                             "must have 1 to %d items, has %zu", TBK_BATCH_ITEMS_MAX, count);
         return tbk_error_finish(call->error);
     }
@@ -273,7 +276,8 @@ enum tbk_status tbk_resource_check_update(struct tbk_call *call, const struct tb
     } else {
         *columns = present_columns(method->table, record);
         if (*columns == 0) {
-            tbk_error_violation(call->error, "update_mask", "names nothing, and no field that can be changed is given");
+            tbk_error_violation(call->error, "update_mask",
+                                "names nothing, and no field that can be changed is given");
         }
     }
     tbk_validate_update(method->table, *columns, record, prefix, call->error);

@@ -57,8 +57,8 @@ static void check_snapshot(const struct tbk_table *table, const Tradebook__V1__R
     }
 }
 
-void tbk_rules_check(const struct tbk_schema *schema, const struct tbk_table *table, const ProtobufCMessage *message,
-                     const char *prefix, struct tbk_error *error)
+void tbk_rules_check(const struct tbk_schema *schema, const struct tbk_table *table,
+                     const ProtobufCMessage *message, const char *prefix, struct tbk_error *error)
 {
     if (table == &schema->tables[TBK_SIGNALS]) {
         check_signal((const Tradebook__V1__Signal *)message, prefix, error);
@@ -81,7 +81,8 @@ static void derive_snapshot(Tradebook__V1__RiskSnapshot *snapshot)
     snapshot->r_realized = snapshot->has_r_realized ? (snapshot->exit_price - snapshot->entry_price) / risk : 0;
 }
 
-uint32_t tbk_rules_derive(const struct tbk_schema *schema, const struct tbk_table *table, ProtobufCMessage *message)
+uint32_t tbk_rules_derive(const struct tbk_schema *schema, const struct tbk_table *table,
+                          ProtobufCMessage *message)
 {
     if (table != &schema->tables[TBK_RISK_BOOK_SNAPSHOTS]) {
         return 0;

@@ -8,11 +8,12 @@
 #include "schema/schema.h"
 
 /* Reports every contradiction between fields of a record. */
-void tbk_rules_check(const struct tbk_schema *schema, const struct tbk_table *table, const ProtobufCMessage *message,
-                     const char *prefix, struct tbk_error *error);
+void tbk_rules_check(const struct tbk_schema *schema, const struct tbk_table *table,
+                     const ProtobufCMessage *message, const char *prefix, struct tbk_error *error);
 
 /* Computes the fields that follow from others; returns the bits of the columns
  * it wrote. */
-uint32_t tbk_rules_derive(const struct tbk_schema *schema, const struct tbk_table *table, ProtobufCMessage *message);
+uint32_t tbk_rules_derive(const struct tbk_schema *schema, const struct tbk_table *table,
+                          ProtobufCMessage *message);
 
 #endif

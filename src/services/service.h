@@ -48,7 +48,8 @@ struct tbk_call {
 
 struct tbk_method;
 
-typedef enum tbk_status tbk_check(struct tbk_call *call, const struct tbk_method *method, ProtobufCMessage *request);
+typedef enum tbk_status tbk_check(struct tbk_call *call, const struct tbk_method *method,
+                                  ProtobufCMessage *request);
 typedef enum tbk_status tbk_run(struct tbk_call *call, const struct tbk_method *method, ProtobufCMessage *request,
                                 ProtobufCMessage **ret_response);
 
@@ -59,11 +60,11 @@ struct tbk_method {
     const ProtobufCMessageDescriptor *request;
     const ProtobufCMessageDescriptor *response;
     enum tbk_method_kind kind;
-    bool single_statement;           /* WRITE: a failed run leaves no partial effect by itself */
-    bool is_point_read;              /* READ: one record by a unique column, always quick */
-    const struct tbk_table *table;   /* of resource methods */
-    tbk_check *check;                /* NULL: nothing to check */
-    tbk_run *run;                    /* NULL: declared, not implemented */
+    bool single_statement;         /* WRITE: a failed run leaves no partial effect by itself */
+    bool is_point_read;            /* READ: one record by a unique column, always quick */
+    const struct tbk_table *table; /* of resource methods */
+    tbk_check *check;              /* NULL: nothing to check */
+    tbk_run *run;                  /* NULL: declared, not implemented */
 };
 
 struct tbk_methods;

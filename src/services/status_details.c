@@ -5,7 +5,8 @@
 /* The message has the wire format of this standard type, see rpc.proto. */
 static char bad_request_type[] = "type.googleapis.com/google.rpc.BadRequest";
 
-static Tradebook__V1__FieldViolation *violation_message(const struct tbk_violation *violation, struct tbk_arena *arena)
+static Tradebook__V1__FieldViolation *violation_message(const struct tbk_violation *violation,
+                                                        struct tbk_arena *arena)
 {
     Tradebook__V1__FieldViolation *message = tbk_arena_alloc(arena, sizeof *message);
     if (message != NULL) {
@@ -35,7 +36,8 @@ static bool fill_bad_request(Tradebook__V1__BadRequest *request, const struct tb
     return true;
 }
 
-Google__Protobuf__Any **tbk_status_details(const struct tbk_error *error, struct tbk_arena *arena, size_t *ret_count)
+Google__Protobuf__Any **tbk_status_details(const struct tbk_error *error, struct tbk_arena *arena,
+                                           size_t *ret_count)
 {
     *ret_count = 0;
     Tradebook__V1__BadRequest request;

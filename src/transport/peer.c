@@ -12,7 +12,7 @@
 enum {
     INPUT_BYTES = 4096,
     HANDSHAKE_MS_MAX = 10000,
-    FRAME_MS_MAX = 10000, /* from the first byte of a request to its last */
+    FRAME_MS_MAX = 10000,  /* from the first byte of a request to its last */
     REPLIES_PER_WRITE = 8, /* as many buffers as nng takes at once */
     UNREAD_REPLIES_MAX = 64,
     UNREAD_BYTES_MAX = 1 << 20,
@@ -46,8 +46,8 @@ struct tbk_peer {
     /* Of the reading chain. */
     nng_aio *read_aio;
     bool shaken_hands;
-    bool idle;          /* no request is begun */
-    int64_t started_us; /* when the handshake or the request that is being read began */
+    bool idle;               /* no request is begun */
+    int64_t started_us;      /* when the handshake or the request that is being read began */
     struct request *request; /* being read, or waiting for a slot */
     bool has_slot;           /* for request */
     bool direct;             /* the running read goes into request, not input */
@@ -65,9 +65,9 @@ struct tbk_peer {
     size_t unread_bytes;
     bool held;                  /* in a thread's list of peers to write to */
     struct tbk_peer *next_held; /* in that list */
-    unsigned writing;     /* replies of the running write */
-    size_t write_offset;  /* of these already written */
-    int64_t write_end_us; /* when the peer must have taken them */
+    unsigned writing;           /* replies of the running write */
+    size_t write_offset;        /* of these already written */
+    int64_t write_end_us;       /* when the peer must have taken them */
 };
 
 struct tbk_peer_links *tbk_peer_links(struct tbk_peer *peer)

@@ -24,8 +24,11 @@ struct exchange {
 
 /* A Reply envelope with an EchoResponse of 128 bytes: payload (field 4) of
  * payload (field 1). */
-static unsigned char reply[3 + 3 + ECHO_BYTES] = {4 << 3 | 2, (3 + ECHO_BYTES) & 0x7f | 0x80, (3 + ECHO_BYTES) >> 7,
-                                                  1 << 3 | 2, ECHO_BYTES & 0x7f | 0x80,       ECHO_BYTES >> 7};
+enum { LENGTH_DELIMITED = 2, PAYLOAD_OF_REPLY = 4, PAYLOAD_OF_ECHO = 1, CONTINUED = 0x80 };
+static unsigned char reply[3 + 3 + ECHO_BYTES] = {
+    (PAYLOAD_OF_REPLY << 3) | LENGTH_DELIMITED, ((3 + ECHO_BYTES) & 0x7f) | CONTINUED, (3 + ECHO_BYTES) >> 7,
+    (PAYLOAD_OF_ECHO << 3) | LENGTH_DELIMITED,  (ECHO_BYTES & 0x7f) | CONTINUED,       ECHO_BYTES >> 7,
+};
 
 static void check(int failure, const char *what)
 {

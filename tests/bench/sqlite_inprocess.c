@@ -57,10 +57,11 @@ int main(int argc, char **argv)
     sqlite3_stmt *statement = NULL;
     check(db, sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
     check(db, sqlite3_exec(db, "PRAGMA synchronous=FULL; PRAGMA cache_size=-8192", NULL, NULL, NULL));
-    check(db, sqlite3_prepare_v2(db,
-                                 "INSERT INTO signals (timestamp,symbol,direction,confidence,tier,ensemble_prediction,"
-                                 "entry_price,tp_price,sl_price,strategy) VALUES (?,?,?,?,?,?,?,?,?,?)",
-                                 -1, &statement, NULL));
+    check(db,
+          sqlite3_prepare_v2(db,
+                             "INSERT INTO signals (timestamp,symbol,direction,confidence,tier,ensemble_prediction,"
+                             "entry_price,tp_price,sl_price,strategy) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                             -1, &statement, NULL));
     long rows = 0;
     const double started = now();
     while (now() - started < seconds) {

@@ -160,10 +160,11 @@ static enum tbk_status switch_to_wal(const struct tbk_storage *storage, sqlite3 
         return tbk_sqlite_failed(db, rc, "switching to write-ahead logging", error);
     }
     if (!is_wal) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The file system of '%s' cannot hold a write-ahead log (network file systems cannot). Put "
-                             "the database on a local disk.",
-                             storage->path);
+        return tbk_error_set(
+            error, TBK_FAILED_PRECONDITION,
+            "The file system of '%s' cannot hold a write-ahead log (network file systems cannot). Put "
+            "the database on a local disk.",
+            storage->path);
     }
     return TBK_OK;
 }
