@@ -252,6 +252,16 @@ def test_half_a_frame_and_shutdown_closes_the_connection(address):
         assert closed_by_server(plain)
 
 
+def test_half_a_frame_and_silence_is_closed_while_others_stay(address):
+    """A request may be begun and left for 10 s, the time between two requests is free."""
+    with sp.Client(address) as quiet, sp.open_connection(address) as plain:
+        assert quiet.call(CHECK).code == 0
+        plain.sendall(request_frame(address)[:-1])
+        plain.settimeout(60)
+        assert closed_by_server(plain)
+        assert quiet.call(CHECK).code == 0
+
+
 def test_peer_that_shuts_down_its_sending_side_is_closed(address):
     with sp.Client(address) as client:
         assert client.call(CHECK).code == 0
