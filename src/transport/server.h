@@ -28,10 +28,6 @@ struct tbk_server_config {
     size_t message_bytes_max; /* a larger message closes the connection */
     int64_t send_timeout_ms;  /* a peer that takes longer to accept its reply is disconnected */
     unsigned ipc_permissions; /* mode bits of ipc sockets */
-    /* The transport cannot recover by itself (nng before 1.6, see guard.h). Any
-     * thread, at most once. */
-    void (*on_fatal)(void *argument, const struct tbk_error *error);
-    void *on_fatal_argument;
 };
 
 /* Whether url is one to listen on, as far as can be told without doing so. */

@@ -1,6 +1,34 @@
-"""Makes the helpers of tests/support importable."""
+"""Makes the modules of tests/support importable, and a server with an empty
+database for each test that asks for one."""
 
 import pathlib
 import sys
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import book  # noqa: E402
+import serving  # noqa: E402
+
+
+@pytest.fixture
+def server(tmp_path):
+    with serving.Server(tmp_path / "book.db") as server:
+        yield server
+
+
+@pytest.fixture
+def file(server):
+    return book.File(server.db)
+
+
+@pytest.fixture
+def client(server):
+    with book.Client(server.address) as client:
+        yield client
+
+
+@pytest.fixture
+def signal(client):
+    return client.ok("SignalService.CreateSignal", signal=book.signal())

@@ -5,32 +5,9 @@ import uuid
 
 import book
 import pytest
-import serving
 from book import ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, OK, RESOURCES, rpc_pb2
 
 ID_MAX = (1 << 63) - 1
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serving.Server(tmp_path / "book.db") as server:
-        yield server
-
-
-@pytest.fixture
-def file(server):
-    return book.File(server.db)
-
-
-@pytest.fixture
-def client(server):
-    with book.Client(server.address) as client:
-        yield client
-
-
-@pytest.fixture
-def signal(client):
-    return client.ok("SignalService.CreateSignal", signal=book.signal())
 
 
 # Fields that no two records of a kind share.

@@ -17,28 +17,6 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 WITH_INTEGER_KEY = [resource for resource in RESOURCES.values() if resource.key == "id"]
 
 
-@pytest.fixture
-def server(tmp_path):
-    with serving.Server(tmp_path / "book.db") as server:
-        yield server
-
-
-@pytest.fixture
-def file(server):
-    return book.File(server.db)
-
-
-@pytest.fixture
-def client(server):
-    with book.Client(server.address) as client:
-        yield client
-
-
-@pytest.fixture
-def signal(client):
-    return client.ok("SignalService.CreateSignal", signal=book.signal())
-
-
 def full(resource, signal_id):
     """A new record with every field that may be given."""
     at = book.timestamp(1_700_000_000, 123_456_000)
