@@ -9,4 +9,5 @@ tbk_layer(storage
     storage/sqlite/requests.c
     storage/sqlite/rows.c
     storage/sqlite/tables.c
+    storage/sqlite/triggers.c
   LINK tbk_query PkgConfig::SQLITE)

@@ -43,6 +43,13 @@ struct tbk_storage_info {
     uint64_t secret; /* random, made when the database was created or adopted */
 };
 
+/* What figures are made of, each a set of rows that are filed by a time. */
+enum tbk_series_id {
+    TBK_SERIES_TRADES = 1,   /* closed trades by exit_timestamp */
+    TBK_SERIES_THEORIES = 2, /* graded theory records by created_at */
+    TBK_SERIES_SIGNALS = 3,  /* signals by timestamp */
+};
+
 enum tbk_session_kind { TBK_SESSION_READ, TBK_SESSION_WRITE };
 
 /* What is remembered of an executed request. */

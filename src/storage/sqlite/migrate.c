@@ -30,7 +30,36 @@ static enum tbk_status step_1(struct tbk_storage *storage, sqlite3 *db, struct t
     return status == TBK_OK ? tbk_sqlite_normalise_timestamps(storage->schema, db, changes, error) : status;
 }
 
-static migration_step *const steps[TBK_SQLITE_SCHEMA_VERSION] = {step_1};
+/* What belongs to a trade but has no column in the users' tables, the outbox of
+ * events (triggers.c), cursors, and which model was in production when. */
+static enum tbk_status step_2(struct tbk_storage *storage, sqlite3 *db, struct tbk_dynbuf *changes,
+                              struct tbk_error *error)
+{
+    (void)storage;
+    (void)changes;
+    return tbk_sqlite_exec(
+        db,
+        "CREATE TABLE tb_trades (signal_id INTEGER PRIMARY KEY, quantity REAL NOT NULL, fees_usd REAL NOT NULL, "
+        "mode TEXT NOT NULL, breakeven_band REAL, publish INTEGER NOT NULL);"
+        "CREATE TABLE tb_events (sequence INTEGER PRIMARY KEY, previous INTEGER, created_at TEXT NOT NULL, "
+        "result_id INTEGER NOT NULL, signal_id INTEGER NOT NULL, entry_price REAL, entry_timestamp TEXT, "
+        "exit_price REAL, exit_timestamp TEXT, exit_reason TEXT, pnl_percent REAL, pnl_usd REAL, outcome TEXT, "
+        "hold_duration_minutes INTEGER, result_created_at TEXT, result_updated_at TEXT, symbol TEXT NOT NULL, "
+        "direction TEXT, strategy TEXT, tier TEXT, session TEXT, model_version TEXT, confidence REAL, "
+        "quantity REAL, fees_usd REAL, mode TEXT, r_realized REAL);"
+        "CREATE TABLE tb_symbols (symbol TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE tb_changes (sequence INTEGER PRIMARY KEY, series INTEGER NOT NULL, row INTEGER NOT NULL, "
+        "filed_at TEXT);"
+        "CREATE TABLE tb_cursors (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, created_at TEXT NOT NULL, "
+        "updated_at TEXT NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE tb_model_tenures (id INTEGER PRIMARY KEY, deployment_id INTEGER NOT NULL, "
+        "version TEXT NOT NULL, model_type TEXT NOT NULL, promoted_at TEXT NOT NULL, demoted_at TEXT, "
+        "rollback_reason TEXT);"
+        "CREATE INDEX tb_model_tenures_type ON tb_model_tenures (model_type, promoted_at);",
+        "creating the tables of tradebook", error);
+}
+
+static migration_step *const steps[TBK_SQLITE_SCHEMA_VERSION] = {step_1, step_2};
 
 /* The first column of the first row of sql as an integer; otherwise, fallback. */
 static enum tbk_status query_integer(sqlite3 *db, const char *sql, int64_t fallback, int64_t *ret_value,
@@ -105,6 +134,9 @@ static enum tbk_status run_steps(struct tbk_storage *storage, sqlite3 *db, struc
     }
     for (int64_t step = version; status == TBK_OK && step < TBK_SQLITE_SCHEMA_VERSION; step++) {
         status = steps[step](storage, db, changes, error);
+    }
+    if (status == TBK_OK) {
+        status = tbk_sqlite_ensure_triggers(db, error);
     }
     if (status == TBK_OK && version < TBK_SQLITE_SCHEMA_VERSION) {
         char sql[96];

@@ -13,7 +13,7 @@
 #include "storage/storage.h"
 
 enum {
-    TBK_SQLITE_SCHEMA_VERSION = 1,
+    TBK_SQLITE_SCHEMA_VERSION = 2,
     TBK_SQLITE_LISTS_CACHED = 16,     /* prepared list statements a session keeps */
     TBK_SQLITE_SQL_BYTES_MAX = 65536, /* of one list statement */
     TBK_SQLITE_CHANGES_BYTES_MAX = 4096,
@@ -99,6 +99,12 @@ enum tbk_status tbk_sqlite_ensure_tables(const struct tbk_schema *schema, sqlite
 /* Rewrites readable timestamps that are not in the on-disk form. */
 enum tbk_status tbk_sqlite_normalise_timestamps(const struct tbk_schema *schema, sqlite3 *db,
                                                 struct tbk_dynbuf *changes, struct tbk_error *error);
+
+/* triggers.c */
+
+/* Creates the triggers that are missing or differ, such as after a program has
+ * made its tables anew. */
+enum tbk_status tbk_sqlite_ensure_triggers(sqlite3 *db, struct tbk_error *error);
 
 /* rows.c: one row */
 

@@ -1,0 +1,171 @@
+/*
+ * Triggers on the users' tables. They run inside whatever transaction changes a
+ * row, in any program, so that a bot which still writes to the file itself
+ * causes the same events and the same figures as one that calls the server.
+ *
+ *   tb_events   the outbox: one row for each trade that is closed, numbered 1, 2,
+ *               3 ... in commit order. A row is a copy: what happens to the trade
+ *               later does not change what subscribers were told.
+ *   tb_symbols  the newest event of each symbol.
+ *   tb_changes  rows that the figures are made of and that changed other than by
+ *               closing a trade, with the time by which they were filed before.
+ *
+ * The numbers of tb_events and tb_changes are SQLite's own "largest row id + 1",
+ * so whoever deletes old rows keeps the newest one. Only SQL that SQLite 3.24 and
+ * newer understand: the other program brings its own library.
+ */
+#include <string.h>
+
+#include "storage/sqlite/sqlite.h"
+
+#define SERIES_TRADES   "1"
+#define SERIES_THEORIES "2"
+#define SERIES_SIGNALS  "3"
+
+_Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_SIGNALS == 3,
+               "the triggers write these numbers");
+
+#define CLOSED(row)     "ifnull(lower(" row ".outcome),'') IN ('win','loss','breakeven')"
+#define NOT_CLOSED(row) "ifnull(lower(" row ".outcome),'') NOT IN ('win','loss','breakeven')"
+
+#define CHANGE_OF_TRADE(condition)                                                                                \
+    "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
+    ", r.id, r.exit_timestamp FROM signal_results r WHERE " condition " AND " CLOSED("r") ";"
+
+/* A closed trade enters the outbox, or, unless it is to be published, the
+ * changes. The terms are there before: whoever opens a trade writes them first. */
+#define TRADE_CLOSED                                                                                              \
+    "INSERT INTO tb_events (previous, created_at, result_id, signal_id, entry_price, entry_timestamp, "           \
+    "exit_price, exit_timestamp, exit_reason, pnl_percent, pnl_usd, outcome, hold_duration_minutes, "             \
+    "result_created_at, result_updated_at, symbol, direction, strategy, tier, session, model_version, "           \
+    "confidence, quantity, fees_usd, mode, r_realized) "                                                          \
+    "SELECT y.sequence, strftime('%Y-%m-%d %H:%M:%f000','now'), NEW.id, NEW.signal_id, NEW.entry_price, "         \
+    "NEW.entry_timestamp, NEW.exit_price, NEW.exit_timestamp, NEW.exit_reason, NEW.pnl_percent, NEW.pnl_usd, "    \
+    "NEW.outcome, NEW.hold_duration_minutes, NEW.created_at, NEW.updated_at, ifnull(s.symbol,''), s.direction, "  \
+    "s.strategy, s.tier, s.session, s.model_version, s.confidence, t.quantity, t.fees_usd, "                      \
+    "ifnull(t.mode,k.mode), k.r_realized FROM (SELECT 1) "                                                        \
+    "LEFT JOIN signals s ON s.id=NEW.signal_id "                                                                  \
+    "LEFT JOIN tb_trades t ON t.signal_id=NEW.signal_id "                                                         \
+    "LEFT JOIN risk_book_snapshots k ON k.signal_id=CAST(NEW.signal_id AS TEXT) "                                 \
+    "LEFT JOIN tb_symbols y ON y.symbol=ifnull(s.symbol,'') "                                                     \
+    "WHERE t.publish IS NOT 0;"                                                                                   \
+    "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
+    ", NEW.id, NULL FROM tb_trades WHERE signal_id=NEW.signal_id AND publish=0;"
+
+struct trigger {
+    const char *name;
+    const char *rest; /* after CREATE TRIGGER name */
+};
+
+static const struct trigger triggers[] = {
+    {"tb_events_insert", "AFTER INSERT ON tb_events BEGIN "
+                         "INSERT INTO tb_symbols (symbol, sequence) VALUES (NEW.symbol, NEW.sequence) "
+                         "ON CONFLICT (symbol) DO UPDATE SET sequence=excluded.sequence; END"},
+
+    /* A trade is closed, by an update or by inserting it so. */
+    {"tb_signal_results_close", "AFTER UPDATE OF outcome ON signal_results WHEN " CLOSED("NEW") " AND " NOT_CLOSED(
+                                    "OLD") " BEGIN " TRADE_CLOSED " END"},
+    {"tb_signal_results_insert",
+     "AFTER INSERT ON signal_results WHEN " CLOSED("NEW") " BEGIN " TRADE_CLOSED " END"},
+
+    /* A closed trade changes or goes. INSERT OR REPLACE deletes without telling
+     * the delete trigger. */
+    {"tb_signal_results_update", "AFTER UPDATE ON signal_results WHEN " CLOSED(
+                                     "OLD") " BEGIN "
+                                            "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_TRADES
+                                            ", OLD.id, OLD.exit_timestamp);"
+                                            "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES
+                                            ", NEW.id, NULL WHERE NEW.id<>OLD.id; END"},
+    {"tb_signal_results_delete", "AFTER DELETE ON signal_results WHEN " CLOSED(
+                                     "OLD") " BEGIN "
+                                            "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_TRADES
+                                            ", OLD.id, OLD.exit_timestamp); END"},
+    {"tb_signal_results_replace",
+     "BEFORE INSERT ON signal_results WHEN EXISTS (SELECT 1 FROM signal_results r WHERE "
+     "r.signal_id=NEW.signal_id) OR EXISTS (SELECT 1 FROM signal_results r WHERE r.id=NEW.id) "
+     "BEGIN " CHANGE_OF_TRADE("(r.signal_id=NEW.signal_id OR r.id=NEW.id)") " END"},
+
+    /* What a closed trade is told apart by changes. */
+    {"tb_signals_update", "AFTER UPDATE OF symbol, strategy, session, tier, direction, model_version, confidence "
+                          "ON signals BEGIN " CHANGE_OF_TRADE("r.signal_id=NEW.id") " END"},
+    {"tb_signals_move",
+     "AFTER UPDATE OF id, timestamp, strategy ON signals BEGIN "
+     "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS ", OLD.id, OLD.timestamp); END"},
+    {"tb_signals_delete", "AFTER DELETE ON signals BEGIN "
+                          "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS
+                          ", OLD.id, OLD.timestamp);" CHANGE_OF_TRADE("r.signal_id=OLD.id") " END"},
+    {"tb_risk_book_snapshots_insert",
+     "AFTER INSERT ON risk_book_snapshots WHEN NEW.r_realized IS NOT NULL BEGIN " CHANGE_OF_TRADE(
+         "r.signal_id=CAST(NEW.signal_id AS INTEGER)") " END"},
+    {"tb_risk_book_snapshots_update",
+     "AFTER UPDATE OF r_realized, signal_id ON risk_book_snapshots BEGIN " CHANGE_OF_TRADE(
+         "r.signal_id IN (CAST(OLD.signal_id AS INTEGER), CAST(NEW.signal_id AS INTEGER))") " END"},
+    {"tb_risk_book_snapshots_delete",
+     "AFTER DELETE ON risk_book_snapshots WHEN OLD.r_realized IS NOT NULL BEGIN " CHANGE_OF_TRADE(
+         "r.signal_id=CAST(OLD.signal_id AS INTEGER)") " END"},
+
+    /* A theory's record is graded, changes or goes. */
+    {"tb_theory_performance_insert",
+     "AFTER INSERT ON theory_performance WHEN NEW.was_correct IS NOT NULL BEGIN "
+     "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", NEW.id, NULL); END"},
+    {"tb_theory_performance_update",
+     "AFTER UPDATE ON theory_performance WHEN OLD.was_correct IS NOT NULL OR NEW.was_correct IS NOT NULL BEGIN "
+     "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", OLD.id, OLD.created_at);"
+     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_THEORIES
+     ", NEW.id, NULL WHERE NEW.id<>OLD.id; END"},
+    {"tb_theory_performance_delete",
+     "AFTER DELETE ON theory_performance WHEN OLD.was_correct IS NOT NULL BEGIN "
+     "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", OLD.id, OLD.created_at); END"},
+};
+
+enum { TRIGGER_COUNT = sizeof triggers / sizeof triggers[0] };
+
+/* The statement that the file should hold for a trigger. */
+static char *statement_of(const struct trigger *trigger)
+{
+    return sqlite3_mprintf("CREATE TRIGGER %s %s", trigger->name, trigger->rest);
+}
+
+static enum tbk_status is_present(sqlite3 *db, const char *name, const char *sql, bool *ret_present,
+                                  struct tbk_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    const enum tbk_status status = tbk_sqlite_prepare(
+        db, "SELECT 1 FROM sqlite_schema WHERE type='trigger' AND name=? AND sql=?", &statement, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, sql, -1, SQLITE_STATIC);
+    *ret_present = sqlite3_step(statement) == SQLITE_ROW;
+    const int rc = sqlite3_finalize(statement);
+    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(db, rc, "reading the schema", error);
+}
+
+static enum tbk_status ensure_trigger(const struct trigger *trigger, const char *sql, sqlite3 *db,
+                                      struct tbk_error *error)
+{
+    bool present;
+    enum tbk_status status = is_present(db, trigger->name, sql, &present, error);
+    if (status != TBK_OK || present) {
+        return status;
+    }
+    char drop[128];
+    sqlite3_snprintf(sizeof drop, drop, "DROP TRIGGER IF EXISTS %s", trigger->name);
+    status = tbk_sqlite_exec(db, drop, "replacing a trigger", error);
+    return status == TBK_OK ? tbk_sqlite_exec(db, sql, "creating a trigger", error) : status;
+}
+
+enum tbk_status tbk_sqlite_ensure_triggers(sqlite3 *db, struct tbk_error *error)
+{
+    enum tbk_status status = TBK_OK;
+    for (int i = 0; status == TBK_OK && i < TRIGGER_COUNT; i++) {
+        char *sql = statement_of(&triggers[i]);
+        if (sql == NULL) {
+            return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while creating the triggers.");
+        }
+        status = ensure_trigger(&triggers[i], sql, db, error);
+        sqlite3_free(sql);
+    }
+    return status;
+}
