@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "analytics/analytics.h"
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "cli/commands.h"
@@ -43,6 +44,7 @@ struct serving {
     const struct tbk_storage_ops *ops;
     struct tbk_storage *storage;
     struct tbk_storage_info info;
+    struct tbk_analytics *analytics;
     struct tbk_service_context context;
     struct tbk_dispatch *dispatch;
     struct tbk_server *server;
@@ -125,6 +127,7 @@ static enum tbk_status start_dispatch(struct serving *serving, struct tbk_error 
         .schema = serving->schema,
         .ops = serving->ops,
         .storage = serving->storage,
+        .analytics = serving->analytics,
         .secret = serving->info.secret,
         .transport_version = tbk_server_library_version(),
         .breakeven_band_percent = settings->breakeven_band,
@@ -168,6 +171,8 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
     enum tbk_status status = tbk_schema_create(&serving->schema, error);
     if (status == TBK_OK)
         status = open_storage(serving, error);
+    if (status == TBK_OK)
+        status = tbk_analytics_create(serving->ops, serving->storage, &serving->analytics, error);
     if (status == TBK_OK)
         status = start_dispatch(serving, error);
     if (status == TBK_OK)
@@ -228,6 +233,7 @@ static void stop(struct serving *serving)
         tbk_dispatch_drain(serving->dispatch);
     tbk_server_destroy(serving->server);
     tbk_dispatch_destroy(serving->dispatch);
+    tbk_analytics_destroy(serving->analytics);
     if (serving->storage != NULL)
         serving->ops->close(serving->storage);
     tbk_schema_destroy(serving->schema);

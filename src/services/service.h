@@ -16,6 +16,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "analytics/analytics.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "schema/schema.h"
@@ -28,6 +29,7 @@ struct tbk_service_context {
     const struct tbk_schema *schema;
     const struct tbk_storage_ops *ops;
     struct tbk_storage *storage;
+    struct tbk_analytics *analytics;
     uint64_t secret; /* of page tokens */
     const char *transport_version;
     double breakeven_band_percent;

@@ -8,4 +8,4 @@ tbk_layer(services
     services/resource_write.c
     services/rules.c
     services/status_details.c
-  LINK tbk_storage)
+  LINK tbk_analytics)

@@ -1,0 +1,4 @@
+tbk_layer(analytics
+  SOURCES
+    analytics/analytics.c
+  LINK tbk_storage)
