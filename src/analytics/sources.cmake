@@ -1,4 +1,5 @@
 tbk_layer(analytics
   SOURCES
     analytics/analytics.c
-  LINK tbk_storage)
+    analytics/statistics.c
+  LINK tbk_storage m)
