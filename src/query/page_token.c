@@ -79,13 +79,11 @@ static void put_value(uint8_t *out, struct tbk_value value)
     put_number(out + 1, bits, 8);
 }
 
-char *tbk_page_token_create(const struct tbk_query *query, const ProtobufCMessage *row, uint64_t secret,
-                            struct tbk_arena *arena)
+char *tbk_page_token_write(uint64_t fingerprint, const struct tbk_value *values, unsigned count, uint64_t secret,
+                           struct tbk_arena *arena)
 {
-    struct tbk_value values[TBK_ORDER_FIELDS_MAX + 1];
     size_t length = HEADER_BYTES + CHECKSUM_BYTES;
-    for (unsigned i = 0; i < query->order_count; i++) {
-        values[i] = tbk_column_get(query->order[i].column, row);
+    for (unsigned i = 0; i < count; i++) {
         length += value_bytes(values[i]);
     }
     uint8_t *bytes = tbk_arena_alloc(arena, length);
@@ -94,15 +92,25 @@ char *tbk_page_token_create(const struct tbk_query *query, const ProtobufCMessag
         return NULL;
     }
     bytes[0] = VERSION;
-    put_number(bytes + 1, query->fingerprint, 8);
+    put_number(bytes + 1, fingerprint, 8);
     uint8_t *out = bytes + HEADER_BYTES;
-    for (unsigned i = 0; i < query->order_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         put_value(out, values[i]);
         out += value_bytes(values[i]);
     }
     put_number(out, XXH3_64bits_withSeed(bytes, length - CHECKSUM_BYTES, secret), CHECKSUM_BYTES);
     tbk_base64url_encode(bytes, length, text);
     return text;
+}
+
+char *tbk_page_token_create(const struct tbk_query *query, const ProtobufCMessage *row, uint64_t secret,
+                            struct tbk_arena *arena)
+{
+    struct tbk_value values[TBK_ORDER_FIELDS_MAX + 1];
+    for (unsigned i = 0; i < query->order_count; i++) {
+        values[i] = tbk_column_get(query->order[i].column, row);
+    }
+    return tbk_page_token_write(query->fingerprint, values, query->order_count, secret, arena);
 }
 
 static enum tbk_status no_memory(struct tbk_error *error)
@@ -225,6 +233,26 @@ static bool fits(const struct tbk_column *column, const struct tbk_table *table,
     return false;
 }
 
+enum tbk_status tbk_page_token_read(const struct tbk_page_token *token, unsigned count, struct tbk_arena *arena,
+                                    struct tbk_value *ret_values, bool *ret_complete, struct tbk_error *error)
+{
+    struct reader reader = {token->values, token->values_bytes};
+    *ret_complete = false;
+    for (unsigned i = 0; i < count; i++) {
+        if (!read_value(&reader, &ret_values[i])) {
+            return TBK_OK;
+        }
+        if (ret_values[i].type == TBK_VALUE_TEXT) {
+            ret_values[i].text.data = tbk_arena_strndup(arena, ret_values[i].text.data, ret_values[i].text.length);
+            if (ret_values[i].text.data == NULL) {
+                return no_memory(error);
+            }
+        }
+    }
+    *ret_complete = reader.left == 0;
+    return TBK_OK;
+}
+
 enum tbk_status tbk_page_token_apply(const struct tbk_page_token *token, struct tbk_arena *arena,
                                      struct tbk_query *query, struct tbk_error *error)
 {
@@ -236,19 +264,15 @@ enum tbk_status tbk_page_token_apply(const struct tbk_page_token *token, struct 
     if (after == NULL) {
         return no_memory(error);
     }
-    struct reader reader = {token->values, token->values_bytes};
-    for (unsigned i = 0; i < query->order_count; i++) {
-        if (!read_value(&reader, &after[i]) || !fits(query->order[i].column, query->table, after[i])) {
-            return refuse(error, why);
-        }
-        if (after[i].type == TBK_VALUE_TEXT) {
-            after[i].text.data = tbk_arena_strndup(arena, after[i].text.data, after[i].text.length);
-            if (after[i].text.data == NULL) {
-                return no_memory(error);
-            }
-        }
+    bool fit;
+    const enum tbk_status status = tbk_page_token_read(token, query->order_count, arena, after, &fit, error);
+    if (status != TBK_OK) {
+        return status;
     }
-    if (reader.left > 0) {
+    for (unsigned i = 0; fit && i < query->order_count; i++) {
+        fit = fits(query->order[i].column, query->table, after[i]);
+    }
+    if (!fit) {
         return refuse(error, why);
     }
     query->after = after;

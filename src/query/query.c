@@ -3,6 +3,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "query/page.h"
 #include "query/page_token.h"
 
 static uint64_t fingerprint(const struct tbk_table *table, const char *filter, const char *order_by)
@@ -10,19 +11,6 @@ static uint64_t fingerprint(const struct tbk_table *table, const char *filter, c
     uint64_t hash = XXH3_64bits(table->name, strlen(table->name));
     hash = XXH3_64bits_withSeed(filter, strlen(filter), hash);
     return XXH3_64bits_withSeed(order_by, strlen(order_by), hash);
-}
-
-static uint32_t limit_of(const struct tbk_list_request *request, struct tbk_error *error)
-{
-    if (!request->has_page_size || request->page_size == 0) {
-        return TBK_PAGE_SIZE_DEFAULT;
-    }
-    if (request->page_size < 0) {
-        tbk_error_violation(error, "page_size", "is %d; expected 1 to %d, or 0 for the default of %d",
-                            (int)request->page_size, TBK_PAGE_SIZE_MAX, TBK_PAGE_SIZE_DEFAULT);
-        return TBK_PAGE_SIZE_DEFAULT;
-    }
-    return request->page_size > TBK_PAGE_SIZE_MAX ? TBK_PAGE_SIZE_MAX : (uint32_t)request->page_size;
 }
 
 static const char *or_empty(const char *text)
@@ -37,8 +25,9 @@ enum tbk_status tbk_query_build(const struct tbk_table *table, const struct tbk_
     const char *filter = or_empty(request->filter);
     const char *order_by = or_empty(request->order_by);
     const char *page_token = or_empty(request->page_token);
-    *query = (struct tbk_query){
-        .table = table, .limit = limit_of(request, error), .fingerprint = fingerprint(table, filter, order_by)};
+    *query = (struct tbk_query){.table = table,
+                                .limit = tbk_page_limit(request->has_page_size, request->page_size, error),
+                                .fingerprint = fingerprint(table, filter, order_by)};
 
     const enum tbk_status filter_status = tbk_filter_parse(table, filter, arena, &query->filter, error);
     const enum tbk_status order_status = tbk_order_parse(table, order_by, query, error);
