@@ -1,5 +1,6 @@
 #include "schema/schema.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -328,6 +329,17 @@ const struct tbk_column *tbk_table_column(const struct tbk_table *table, const c
         }
     }
     return NULL;
+}
+
+uint32_t tbk_table_column_bits(const struct tbk_table *table, const char *const *names)
+{
+    uint32_t bits = 0;
+    for (; *names != NULL; names++) {
+        const struct tbk_column *column = tbk_table_column(table, *names, strlen(*names));
+        assert(column != NULL);
+        bits |= UINT32_C(1) << column->position;
+    }
+    return bits;
 }
 
 static bool method_is_read(const Google__Protobuf__ServiceDescriptorProto *service, const char *method)

@@ -100,6 +100,10 @@ void tbk_schema_destroy(struct tbk_schema *schema);
 /* NULL when there is none of that name. */
 const struct tbk_column *tbk_table_column(const struct tbk_table *table, const char *name, size_t name_length);
 
+/* The bits (1 << position) of columns that exist, by their names; the list ends
+ * with NULL. */
+uint32_t tbk_table_column_bits(const struct tbk_table *table, const char *const *names);
+
 /* Whether the service declares that this method has no side effects
  * (idempotency_level = NO_SIDE_EFFECTS). */
 bool tbk_schema_method_is_read(const struct tbk_schema *schema, const ProtobufCServiceDescriptor *service,

@@ -3,6 +3,7 @@ tbk_layer(services
     services/admin.c
     services/health.c
     services/methods.c
+    services/pattern_outcome.c
     services/resource_list.c
     services/resource_read.c
     services/resource_write.c

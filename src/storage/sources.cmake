@@ -9,5 +9,6 @@ tbk_layer(storage
     storage/sqlite/requests.c
     storage/sqlite/rows.c
     storage/sqlite/tables.c
+    storage/sqlite/trades.c
     storage/sqlite/triggers.c
   LINK tbk_query PkgConfig::SQLITE)

@@ -62,6 +62,17 @@ struct tbk_request_record {
     size_t response_bytes;
 };
 
+/* What belongs to a trade but has no column in the six tables. */
+struct tbk_terms {
+    int64_t signal_id;
+    double quantity; /* units of the base currency */
+    double fees_usd; /* of the opening and, once closed, of the closing */
+    int mode;        /* number of Mode; 0: not known, another program opened it */
+    bool has_breakeven_band;
+    double breakeven_band_percent; /* that decided the outcome; since it is closed */
+    bool publish;                  /* whether its close makes an event */
+};
+
 struct tbk_storage_ops {
     const char *name;
 
@@ -119,6 +130,17 @@ struct tbk_storage_ops {
                             bool *ret_more, struct tbk_error *error);
     enum tbk_status (*count)(struct tbk_session *session, const struct tbk_table *table, int64_t *ret_rows,
                              struct tbk_error *error);
+
+    /* Terms of the trade of this signal. NOT_FOUND, without a sentence: another
+     * program opened it. */
+    enum tbk_status (*terms_get)(struct tbk_session *session, int64_t signal_id, struct tbk_terms *ret_terms,
+                                 struct tbk_error *error);
+    /* Writes them, over what is there. Deleting the trade deletes its terms. */
+    enum tbk_status (*terms_put)(struct tbk_session *session, const struct tbk_terms *terms,
+                                 struct tbk_error *error);
+    /* Marks the signal's theory records that have no grade yet. */
+    enum tbk_status (*theories_grade)(struct tbk_session *session, int64_t signal_id, bool was_correct,
+                                      int64_t *ret_graded, struct tbk_error *error);
 
     /* Finds what was remembered under (client, id). NOT_FOUND, without a
      * sentence, is the usual answer. */

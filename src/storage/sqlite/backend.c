@@ -266,6 +266,9 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->request_find);
     sqlite3_finalize(session->request_save);
     sqlite3_finalize(session->data_version);
+    sqlite3_finalize(session->terms_get);
+    sqlite3_finalize(session->terms_put);
+    sqlite3_finalize(session->theories_grade);
     for (int t = 0; t < TBK_TABLE_COUNT; t++) {
         sqlite3_finalize(session->tables[t].insert);
         sqlite3_finalize(session->tables[t].exists);
@@ -277,6 +280,9 @@ static void sqlite_session_close(struct tbk_session *session)
     for (int i = 0; i < TBK_SQLITE_LISTS_CACHED; i++) {
         sqlite3_finalize(session->lists[i].statement);
         free(session->lists[i].sql);
+    }
+    for (int i = 0; i < TBK_SQLITE_UPDATES_CACHED; i++) {
+        sqlite3_finalize(session->updates[i].statement);
     }
     tbk_dynbuf_fini(&session->sql);
     sqlite3_close(session->db);
@@ -433,6 +439,9 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .exists = tbk_sqlite_exists,
     .list = tbk_sqlite_list,
     .count = tbk_sqlite_count,
+    .terms_get = tbk_sqlite_terms_get,
+    .terms_put = tbk_sqlite_terms_put,
+    .theories_grade = tbk_sqlite_theories_grade,
     .request_find = tbk_sqlite_request_find,
     .request_save = tbk_sqlite_request_save,
     .request_prune = tbk_sqlite_request_prune,

@@ -40,7 +40,7 @@ static enum tbk_status step_2(struct tbk_storage *storage, sqlite3 *db, struct t
     return tbk_sqlite_exec(
         db,
         "CREATE TABLE tb_trades (signal_id INTEGER PRIMARY KEY, quantity REAL NOT NULL, fees_usd REAL NOT NULL, "
-        "mode TEXT NOT NULL, breakeven_band REAL, publish INTEGER NOT NULL);"
+        "mode TEXT, breakeven_band REAL, publish INTEGER NOT NULL);"
         "CREATE TABLE tb_events (sequence INTEGER PRIMARY KEY, previous INTEGER, created_at TEXT NOT NULL, "
         "result_id INTEGER NOT NULL, signal_id INTEGER NOT NULL, entry_price REAL, entry_timestamp TEXT, "
         "exit_price REAL, exit_timestamp TEXT, exit_reason TEXT, pnl_percent REAL, pnl_usd REAL, outcome TEXT, "

@@ -264,7 +264,6 @@ enum tbk_status tbk_sqlite_get(struct tbk_session *session, const struct tbk_tab
     return status;
 }
 
-/* Updates name few columns in many combinations, so they are prepared each time. */
 static enum tbk_status prepare_update(struct tbk_session *session, const struct tbk_table *table, uint32_t columns,
                                       sqlite3_stmt **statement, struct tbk_error *error)
 {
@@ -282,11 +281,40 @@ static enum tbk_status prepare_update(struct tbk_session *session, const struct 
     return prepare_scratch(session, statement, error);
 }
 
+/* The prepared update of these columns; the one used longest ago makes room. */
+static enum tbk_status find_update(struct tbk_session *session, const struct tbk_table *table, uint32_t columns,
+                                   sqlite3_stmt **ret_statement, struct tbk_error *error)
+{
+    struct tbk_update_statement *oldest = &session->updates[0];
+    session->clock++;
+    for (int i = 0; i < TBK_SQLITE_UPDATES_CACHED; i++) {
+        struct tbk_update_statement *entry = &session->updates[i];
+        if (entry->table == table && entry->columns == columns) {
+            entry->used = session->clock;
+            *ret_statement = entry->statement;
+            return TBK_OK;
+        }
+        if (entry->used < oldest->used) {
+            oldest = entry;
+        }
+    }
+    sqlite3_stmt *statement = NULL;
+    const enum tbk_status status = prepare_update(session, table, columns, &statement, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    sqlite3_finalize(oldest->statement);
+    *oldest = (struct tbk_update_statement){
+        .table = table, .columns = columns, .statement = statement, .used = session->clock};
+    *ret_statement = statement;
+    return TBK_OK;
+}
+
 enum tbk_status tbk_sqlite_update(struct tbk_session *session, const struct tbk_table *table, uint32_t columns,
                                   const ProtobufCMessage *message, struct tbk_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    const enum tbk_status status = prepare_update(session, table, columns, &statement, error);
+    const enum tbk_status status = find_update(session, table, columns, &statement, error);
     if (status != TBK_OK) {
         return status;
     }
@@ -302,7 +330,7 @@ enum tbk_status tbk_sqlite_update(struct tbk_session *session, const struct tbk_
     const struct tbk_value key = tbk_column_get(table->key, message);
     tbk_sqlite_bind(statement, position, table->key, key, &bound);
     sqlite3_step(statement);
-    const int rc = sqlite3_finalize(statement);
+    const int rc = sqlite3_reset(statement);
     if (rc != SQLITE_OK) {
         return write_failed(session, table, rc, error);
     }

@@ -15,6 +15,7 @@
 enum {
     TBK_SQLITE_SCHEMA_VERSION = 2,
     TBK_SQLITE_LISTS_CACHED = 16,     /* prepared list statements a session keeps */
+    TBK_SQLITE_UPDATES_CACHED = 16,   /* prepared updates */
     TBK_SQLITE_SQL_BYTES_MAX = 65536, /* of one list statement */
     TBK_SQLITE_CHANGES_BYTES_MAX = 4096,
 };
@@ -42,6 +43,13 @@ struct tbk_list_statement {
     uint64_t used; /* session's clock when last used */
 };
 
+struct tbk_update_statement {
+    const struct tbk_table *table; /* NULL: not used yet */
+    uint32_t columns;
+    sqlite3_stmt *statement;
+    uint64_t used; /* session's clock when last used */
+};
+
 struct tbk_session {
     struct tbk_storage *storage;
     enum tbk_session_kind kind;
@@ -53,8 +61,12 @@ struct tbk_session {
     sqlite3_stmt *request_find;
     sqlite3_stmt *request_save;
     sqlite3_stmt *data_version;
+    sqlite3_stmt *terms_get;
+    sqlite3_stmt *terms_put;
+    sqlite3_stmt *theories_grade;
     struct tbk_table_statements tables[TBK_TABLE_COUNT];
     struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
+    struct tbk_update_statement updates[TBK_SQLITE_UPDATES_CACHED];
     uint64_t clock;
     struct tbk_dynbuf sql; /* scratch */
     int wal_pages;         /* in the log after the last commit */
@@ -149,6 +161,15 @@ enum tbk_status tbk_sqlite_read_row(sqlite3_stmt *statement, const struct tbk_ta
 enum tbk_status tbk_sqlite_list(struct tbk_session *session, const struct tbk_query *query, size_t bytes_max,
                                 struct tbk_arena *arena, ProtobufCMessage ***ret_messages, size_t *ret_count,
                                 bool *ret_more, struct tbk_error *error);
+
+/* trades.c */
+
+enum tbk_status tbk_sqlite_terms_get(struct tbk_session *session, int64_t signal_id, struct tbk_terms *ret_terms,
+                                     struct tbk_error *error);
+enum tbk_status tbk_sqlite_terms_put(struct tbk_session *session, const struct tbk_terms *terms,
+                                     struct tbk_error *error);
+enum tbk_status tbk_sqlite_theories_grade(struct tbk_session *session, int64_t signal_id, bool was_correct,
+                                          int64_t *ret_graded, struct tbk_error *error);
 
 /* requests.c */
 

@@ -68,6 +68,11 @@ static const struct trigger triggers[] = {
     {"tb_signal_results_insert",
      "AFTER INSERT ON signal_results WHEN " CLOSED("NEW") " BEGIN " TRADE_CLOSED " END"},
 
+    /* The id of a deleted signal may be given to another, whose trade has terms
+     * of its own. */
+    {"tb_signal_results_forget", "AFTER DELETE ON signal_results BEGIN "
+                                 "DELETE FROM tb_trades WHERE signal_id=OLD.signal_id; END"},
+
     /* A closed trade changes or goes. INSERT OR REPLACE deletes without telling
      * the delete trigger. */
     {"tb_signal_results_update", "AFTER UPDATE ON signal_results WHEN " CLOSED(
