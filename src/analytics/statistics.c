@@ -193,7 +193,7 @@ static double beta_fraction(double a, double b, double x)
     double d = 1 - (a + b) * x / (a + 1);
     d = 1 / (fabs(d) < tiny ? tiny : d);
     double value = d;
-    for (double m = 1; m < 1e6; m++) {
+    for (double m = 1; m < 1e5; m++) {
         double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
         double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
         double change = 1;
@@ -213,6 +213,15 @@ static double beta_fraction(double a, double b, double x)
     return value;
 }
 
+/* The normal variable that is as far out (Hill 1970, to the first order), for many
+ * degrees of freedom, where the fraction above loses digits. */
+static double student_as_normal(double t, double degrees_of_freedom)
+{
+    double a = degrees_of_freedom - 0.5;
+    double w = sqrt(a * log1p(t * t / degrees_of_freedom));
+    return w + (w * w + 3) * w / (48 * a * a);
+}
+
 /* The regularised incomplete beta function I_x(df / 2, 1/2), x = df / (df + t²). */
 double tbk_student_p_value(double t, double degrees_of_freedom)
 {
@@ -221,6 +230,9 @@ double tbk_student_p_value(double t, double degrees_of_freedom)
     }
     if (isinf(t)) {
         return 0;
+    }
+    if (degrees_of_freedom > 1e5) {
+        return tbk_normal_p_value(student_as_normal(t, degrees_of_freedom));
     }
     double a = degrees_of_freedom / 2;
     double ratio = t * t / degrees_of_freedom;

@@ -4,7 +4,7 @@
  * Pure functions for any thread. Counts are not negative and successes not above
  * their n. NaN is a figure that is not defined for the data at hand. Intervals
  * have 95 % confidence, p-values are two-sided. Relative errors are below 1e-10
- * for n up to 1e9 and every p-value that is a normal double.
+ * for every p-value that is a normal double.
  */
 #ifndef TBK_ANALYTICS_STATISTICS_H
 #define TBK_ANALYTICS_STATISTICS_H
