@@ -11,4 +11,15 @@ tbk_run tbk_admin_echo;
 tbk_run tbk_admin_descriptor_set;
 tbk_run tbk_admin_server_info;
 
+tbk_check tbk_events_check_list;
+tbk_run tbk_events_run_list;
+tbk_check tbk_cursors_check_name;
+tbk_run tbk_cursors_run_get;
+tbk_run tbk_cursors_run_delete;
+tbk_check tbk_cursors_check_list;
+tbk_run tbk_cursors_run_list;
+tbk_check tbk_cursors_check_move;
+tbk_run tbk_cursors_run_commit;
+tbk_run tbk_cursors_run_set;
+
 #endif

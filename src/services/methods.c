@@ -67,6 +67,10 @@ enum { NO_TABLE = -1 };
     {                                                                                                             \
         name, NULL, run, NO_TABLE, false, false                                                                   \
     }
+#define CHECK_AND_RUN(name, check, run)                                                                           \
+    {                                                                                                             \
+        name, check, run, NO_TABLE, false, false                                                                  \
+    }
 
 static const struct binding bindings[] = {
     CREATE("/tradebook.v1.SignalService/CreateSignal", TBK_SIGNALS),
@@ -95,6 +99,12 @@ static const struct binding bindings[] = {
     GET("/tradebook.v1.ModelService/GetModelDeployment", TBK_MODEL_DEPLOYMENTS),
     LIST("/tradebook.v1.ModelService/ListModelDeployments", TBK_MODEL_DEPLOYMENTS),
     UPDATE("/tradebook.v1.ModelService/UpdateModelDeployment", TBK_MODEL_DEPLOYMENTS),
+    CHECK_AND_RUN("/tradebook.v1.EventService/ListEvents", tbk_events_check_list, tbk_events_run_list),
+    CHECK_AND_RUN("/tradebook.v1.EventService/GetCursor", tbk_cursors_check_name, tbk_cursors_run_get),
+    CHECK_AND_RUN("/tradebook.v1.EventService/ListCursors", tbk_cursors_check_list, tbk_cursors_run_list),
+    CHECK_AND_RUN("/tradebook.v1.EventService/CommitCursor", tbk_cursors_check_move, tbk_cursors_run_commit),
+    CHECK_AND_RUN("/tradebook.v1.EventService/SetCursor", tbk_cursors_check_move, tbk_cursors_run_set),
+    CHECK_AND_RUN("/tradebook.v1.EventService/DeleteCursor", tbk_cursors_check_name, tbk_cursors_run_delete),
     RUN("/tradebook.v1.AdminService/GetServerInfo", tbk_admin_server_info),
     INLINE("/tradebook.v1.AdminService/GetDescriptorSet", tbk_admin_descriptor_set),
     INLINE("/tradebook.v1.AdminService/Echo", tbk_admin_echo),

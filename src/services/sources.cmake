@@ -1,6 +1,8 @@
 tbk_layer(services
   SOURCES
     services/admin.c
+    services/cursors.c
+    services/events.c
     services/health.c
     services/methods.c
     services/pattern_outcome.c

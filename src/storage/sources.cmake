@@ -2,7 +2,9 @@ tbk_layer(storage
   SOURCES
     storage/backends.c
     storage/sqlite/backend.c
+    storage/sqlite/cursors.c
     storage/sqlite/database.c
+    storage/sqlite/events.c
     storage/sqlite/list.c
     storage/sqlite/migrate.c
     storage/sqlite/neighbours.c
@@ -11,4 +13,5 @@ tbk_layer(storage
     storage/sqlite/tables.c
     storage/sqlite/trades.c
     storage/sqlite/triggers.c
+    storage/topic.c
   LINK tbk_query PkgConfig::SQLITE)

@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "query/query.h"
 #include "schema/schema.h"
+#include "tradebook/v1/event.pb-c.h"
 
 struct tbk_storage;
 struct tbk_session;
@@ -71,6 +72,30 @@ struct tbk_terms {
     bool has_breakeven_band;
     double breakeven_band_percent; /* that decided the outcome; since it is closed */
     bool publish;                  /* whether its close makes an event */
+};
+
+/* Which events of the outbox there are. */
+struct tbk_event_range {
+    int64_t oldest; /* 0: none is kept */
+    int64_t newest; /* 0: there was none yet */
+};
+
+/* Which events to read. */
+struct tbk_event_query {
+    int64_t after;      /* those with a larger sequence */
+    const char *topic;  /* those whose topic begins so; NULL: all */
+    const char *symbol; /* those of this symbol; NULL: all */
+    uint32_t limit;     /* 1 or more */
+    uint32_t scan_max;  /* looks at no more events than this, 1 or more */
+    size_t bytes_max;   /* ends with the event that reaches this much memory */
+};
+
+/* Events, oldest first, and the range of all, from one snapshot. */
+struct tbk_event_page {
+    struct tbk_event_range range;
+    Tradebook__V1__Event **events;
+    size_t count;
+    int64_t next_after; /* the last event looked at; after, if there was none */
 };
 
 struct tbk_storage_ops {
@@ -152,6 +177,36 @@ struct tbk_storage_ops {
     /* Forgets some of the requests made before before_us, at most rows_max. */
     enum tbk_status (*request_prune)(struct tbk_session *session, int64_t before_us, unsigned rows_max,
                                      unsigned *ret_rows, struct tbk_error *error);
+
+    /* The outbox. What the numbers mean is said in proto/tradebook/v1/event.proto;
+     * the newest event is always kept. */
+    enum tbk_status (*event_range)(struct tbk_session *session, struct tbk_event_range *ret_range,
+                                   struct tbk_error *error);
+    enum tbk_status (*event_list)(struct tbk_session *session, const struct tbk_event_query *query,
+                                  struct tbk_arena *arena, struct tbk_event_page *ret_page,
+                                  struct tbk_error *error);
+    /* Forgets the oldest events that were recorded before before_us, at most
+     * rows_max and never the newest one. */
+    enum tbk_status (*event_prune)(struct tbk_session *session, int64_t before_us, unsigned rows_max,
+                                   unsigned *ret_rows, struct tbk_error *error);
+
+    /* Reads a cursor. NOT_FOUND. */
+    enum tbk_status (*cursor_get)(struct tbk_session *session, const char *name, struct tbk_arena *arena,
+                                  Tradebook__V1__Cursor **ret_cursor, struct tbk_error *error);
+    /* The cursors whose names come after after ("": all), by the bytes of their
+     * names, at most limit; *ret_more tells whether others remain. */
+    enum tbk_status (*cursor_list)(struct tbk_session *session, const char *after, uint32_t limit,
+                                   struct tbk_arena *arena, Tradebook__V1__Cursor ***ret_cursors,
+                                   size_t *ret_count, bool *ret_more, struct tbk_error *error);
+    /* Puts a cursor at sequence, or creates it there; not back unless may_go_back. */
+    enum tbk_status (*cursor_move)(struct tbk_session *session, const char *name, int64_t sequence,
+                                   bool may_go_back, int64_t now_us, struct tbk_error *error);
+    /* NOT_FOUND. */
+    enum tbk_status (*cursor_delete)(struct tbk_session *session, const char *name, struct tbk_error *error);
+
+    /* Whether another session or another program has committed since this was last
+     * asked of this read session; true the first time. Cheap. */
+    enum tbk_status (*changed)(struct tbk_session *session, bool *ret_changed, struct tbk_error *error);
 
     /* Housekeeping between transactions of the write session, such as moving the
      * write-ahead log into the database. Never fails a request. */

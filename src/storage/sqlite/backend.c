@@ -266,6 +266,9 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->request_find);
     sqlite3_finalize(session->request_save);
     sqlite3_finalize(session->data_version);
+    for (int i = 0; i < TBK_EVENT_STATEMENT_COUNT; i++) {
+        sqlite3_finalize(session->events[i]);
+    }
     sqlite3_finalize(session->terms_get);
     sqlite3_finalize(session->terms_put);
     sqlite3_finalize(session->theories_grade);
@@ -445,5 +448,13 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .request_find = tbk_sqlite_request_find,
     .request_save = tbk_sqlite_request_save,
     .request_prune = tbk_sqlite_request_prune,
+    .event_range = tbk_sqlite_event_range,
+    .event_list = tbk_sqlite_event_list,
+    .event_prune = tbk_sqlite_event_prune,
+    .cursor_get = tbk_sqlite_cursor_get,
+    .cursor_list = tbk_sqlite_cursor_list,
+    .cursor_move = tbk_sqlite_cursor_move,
+    .cursor_delete = tbk_sqlite_cursor_delete,
+    .changed = tbk_sqlite_changed,
     .maintain = sqlite_maintain,
 };

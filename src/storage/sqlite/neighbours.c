@@ -34,22 +34,34 @@ void tbk_sqlite_wait_for_lock(sqlite3 *db, int64_t timeout_ms)
     sqlite3_busy_handler(db, look_again, (void *)(intptr_t)timeout_ms);
 }
 
+/* Changes with every commit of another connection. */
+enum tbk_status tbk_sqlite_changed(struct tbk_session *session, bool *ret_changed, struct tbk_error *error)
+{
+    const enum tbk_status status =
+        tbk_sqlite_prepare(session->db, "PRAGMA data_version", &session->data_version, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    const bool answered = sqlite3_step(session->data_version) == SQLITE_ROW;
+    const int version = answered ? sqlite3_column_int(session->data_version, 0) : 0;
+    const int rc = sqlite3_reset(session->data_version);
+    if (!answered) {
+        return tbk_sqlite_failed(session->db, rc, "looking for changes", error);
+    }
+    *ret_changed = version != session->seen_version;
+    session->seen_version = version;
+    return TBK_OK;
+}
+
 void tbk_sqlite_look_for_others(struct tbk_session *session)
 {
     struct tbk_error ignored;
     tbk_error_init(&ignored);
-    if (tbk_sqlite_prepare(session->db, "PRAGMA data_version", &session->data_version, &ignored) != TBK_OK) {
-        return;
+    const bool is_first = session->seen_version == 0;
+    bool changed = false;
+    if (tbk_sqlite_changed(session, &changed, &ignored) == TBK_OK && changed && !is_first) {
+        session->others_us = tbk_monotonic_us();
     }
-    if (sqlite3_step(session->data_version) == SQLITE_ROW) {
-        /* Changes with every commit of another connection. */
-        const int version = sqlite3_column_int(session->data_version, 0);
-        if (session->seen_version != 0 && version != session->seen_version) {
-            session->others_us = tbk_monotonic_us();
-        }
-        session->seen_version = version;
-    }
-    sqlite3_reset(session->data_version);
 }
 
 void tbk_sqlite_let_others_in(const struct tbk_session *session)

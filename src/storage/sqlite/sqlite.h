@@ -50,6 +50,17 @@ struct tbk_update_statement {
     uint64_t used; /* session's clock when last used */
 };
 
+/* Statements of events.c and cursors.c. */
+enum tbk_event_statement {
+    TBK_EVENT_RANGE,
+    TBK_EVENT_LIST,
+    TBK_CURSOR_GET,
+    TBK_CURSOR_LIST,
+    TBK_CURSOR_MOVE,
+    TBK_CURSOR_DELETE,
+    TBK_EVENT_STATEMENT_COUNT,
+};
+
 struct tbk_session {
     struct tbk_storage *storage;
     enum tbk_session_kind kind;
@@ -61,6 +72,7 @@ struct tbk_session {
     sqlite3_stmt *request_find;
     sqlite3_stmt *request_save;
     sqlite3_stmt *data_version;
+    sqlite3_stmt *events[TBK_EVENT_STATEMENT_COUNT];
     sqlite3_stmt *terms_get;
     sqlite3_stmt *terms_put;
     sqlite3_stmt *theories_grade;
@@ -71,7 +83,7 @@ struct tbk_session {
     struct tbk_dynbuf sql; /* scratch */
     int wal_pages;         /* in the log after the last commit */
     int wal_pages_checkpointed;
-    int seen_version;  /* PRAGMA data_version of the last transaction */
+    int seen_version;  /* PRAGMA data_version when last looked at; 0: never */
     int64_t others_us; /* monotonic, when another program's commit was last seen; 0: never */
 };
 
@@ -96,6 +108,7 @@ void tbk_sqlite_wait_for_lock(sqlite3 *db, int64_t timeout_ms);
 void tbk_sqlite_look_for_others(struct tbk_session *session);
 /* Between transactions: leaves the lock free for a moment if others write. */
 void tbk_sqlite_let_others_in(const struct tbk_session *session);
+enum tbk_status tbk_sqlite_changed(struct tbk_session *session, bool *ret_changed, struct tbk_error *error);
 
 /* migrate.c */
 
@@ -180,5 +193,26 @@ enum tbk_status tbk_sqlite_request_save(struct tbk_session *session, const struc
                                         struct tbk_error *error);
 enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t before_us, unsigned rows_max,
                                          unsigned *ret_rows, struct tbk_error *error);
+
+/* events.c: the outbox */
+
+enum tbk_status tbk_sqlite_event_range(struct tbk_session *session, struct tbk_event_range *ret_range,
+                                       struct tbk_error *error);
+enum tbk_status tbk_sqlite_event_list(struct tbk_session *session, const struct tbk_event_query *query,
+                                      struct tbk_arena *arena, struct tbk_event_page *ret_page,
+                                      struct tbk_error *error);
+enum tbk_status tbk_sqlite_event_prune(struct tbk_session *session, int64_t before_us, unsigned rows_max,
+                                       unsigned *ret_rows, struct tbk_error *error);
+
+/* cursors.c */
+
+enum tbk_status tbk_sqlite_cursor_get(struct tbk_session *session, const char *name, struct tbk_arena *arena,
+                                      Tradebook__V1__Cursor **ret_cursor, struct tbk_error *error);
+enum tbk_status tbk_sqlite_cursor_list(struct tbk_session *session, const char *after, uint32_t limit,
+                                       struct tbk_arena *arena, Tradebook__V1__Cursor ***ret_cursors,
+                                       size_t *ret_count, bool *ret_more, struct tbk_error *error);
+enum tbk_status tbk_sqlite_cursor_move(struct tbk_session *session, const char *name, int64_t sequence,
+                                       bool may_go_back, int64_t now_us, struct tbk_error *error);
+enum tbk_status tbk_sqlite_cursor_delete(struct tbk_session *session, const char *name, struct tbk_error *error);
 
 #endif
