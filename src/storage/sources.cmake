@@ -6,6 +6,7 @@ tbk_layer(storage
     storage/sqlite/database.c
     storage/sqlite/events.c
     storage/sqlite/list.c
+    storage/sqlite/log_vfs.c
     storage/sqlite/migrate.c
     storage/sqlite/neighbours.c
     storage/sqlite/requests.c

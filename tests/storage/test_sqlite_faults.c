@@ -463,6 +463,22 @@ static void test_commit_syncs_before_it_answers(void **state)
     }
 }
 
+/* The pages of a transaction reach the log in few calls. */
+static void test_commit_joins_its_writes(void **state)
+{
+    enum { ROWS = 200 };
+    struct tbk_store *store = *state;
+    tbk_store_open(store);
+    tbk_store_begin(store);
+    for (int i = 0; i < ROWS; i++) {
+        tbk_store_insert(store, TBK_PATTERNS, tbk_store_message(store, TBK_PATTERNS, TBK_FILL_ALL, i));
+    }
+    tbk_fault_vfs_arm(TBK_FAULT_SYNC, NEVER, false, SQLITE_IOERR_FSYNC);
+    tbk_store_commit(store);
+    assert_in_range(tbk_fault_vfs_calls(TBK_FAULT_WRITE), 1, 5);
+    tbk_fault_vfs_disarm();
+}
+
 static void test_failed_sync_leaves_a_commit_undecided(void **state)
 {
     struct tbk_store *store = *state;
@@ -500,6 +516,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fault_test(test_commit_syncs_before_it_answers),
+        fault_test(test_commit_joins_its_writes),
         fault_test(test_failed_sync_leaves_a_commit_undecided),
         fault_test(test_faults_while_a_database_is_created_and_served),
         fault_test(test_faults_while_a_database_is_adopted_and_served),

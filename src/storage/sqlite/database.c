@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "storage/sqlite/log_vfs.h"
 #include "storage/sqlite/sqlite.h"
 
 /* Settings, each for a reason:
@@ -112,7 +113,7 @@ enum tbk_status tbk_sqlite_connect(const struct tbk_storage *storage, enum tbk_s
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (kind == TBK_SESSION_WRITE ? SQLITE_OPEN_CREATE : 0);
     sqlite3 *db = NULL;
-    int rc = sqlite3_open_v2(storage->path, &db, flags, NULL);
+    int rc = sqlite3_open_v2(storage->path, &db, flags, kind == TBK_SESSION_WRITE ? tbk_sqlite_log_vfs() : NULL);
     enum tbk_status status = TBK_OK;
     if (rc != SQLITE_OK) {
         status = tbk_sqlite_failed(db, db != NULL ? sqlite3_extended_errcode(db) : rc, "opening it", error);
