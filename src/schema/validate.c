@@ -123,6 +123,16 @@ static void check_enum(const struct tbk_column *column, int64_t number, struct p
     }
 }
 
+bool tbk_validate_timestamp(const Google__Protobuf__Timestamp *timestamp, const char *field, int64_t *ret_us,
+                            struct tbk_error *error)
+{
+    if (!tbk_timestamp_from_proto(timestamp->seconds, timestamp->nanos, ret_us)) {
+        tbk_error_violation(error, field, "must be in the years 0001 to 9999 with nanos from 0 to 999999999");
+        return false;
+    }
+    return true;
+}
+
 /* Digits beyond microseconds are not stored; cut off here, they are not in the
  * answer either. */
 static void check_timestamp(const struct tbk_column *column, ProtobufCMessage *message, struct place *place,
@@ -131,11 +141,8 @@ static void check_timestamp(const struct tbk_column *column, ProtobufCMessage *m
     Google__Protobuf__Timestamp *timestamp =
         *(Google__Protobuf__Timestamp **)(void *)((char *)message + column->field->offset);
     int64_t us;
-    if (tbk_timestamp_from_proto(timestamp->seconds, timestamp->nanos, &us)) {
+    if (tbk_validate_timestamp(timestamp, where(place), &us, error)) {
         tbk_timestamp_to_proto(us, &timestamp->seconds, &timestamp->nanos);
-    } else {
-        tbk_error_violation(error, where(place),
-                            "must be in the years 0001 to 9999 with nanos from 0 to 999999999");
     }
 }
 

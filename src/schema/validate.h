@@ -6,6 +6,7 @@
 #define TBK_SCHEMA_VALIDATE_H
 
 #include "base/error.h"
+#include "google/protobuf/timestamp.pb-c.h"
 #include "schema/schema.h"
 
 /* Before an insert: required fields are present, fields of the server are not,
@@ -22,6 +23,11 @@ void tbk_validate_update(const struct tbk_table *table, uint32_t columns, Protob
 /* Checks one text as a column would: length, control characters, rule. For
  * request fields that are compared with a column. */
 void tbk_validate_text(const struct tbk_column *column, char *text, const char *field, struct tbk_error *error);
+
+/* Checks a moment that is asked about. False, with a violation, when it is none
+ * that can be stored; *ret_us is then untouched. */
+bool tbk_validate_timestamp(const Google__Protobuf__Timestamp *timestamp, const char *field, int64_t *ret_us,
+                            struct tbk_error *error);
 
 /* Whether a client may change the column after creation. */
 bool tbk_column_updatable(const struct tbk_column *column);

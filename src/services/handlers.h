@@ -22,4 +22,15 @@ tbk_check tbk_cursors_check_move;
 tbk_run tbk_cursors_run_commit;
 tbk_run tbk_cursors_run_set;
 
+tbk_check tbk_model_check_promote;
+tbk_run tbk_model_run_promote;
+tbk_check tbk_model_check_roll_back;
+tbk_run tbk_model_run_roll_back;
+tbk_check tbk_model_check_retire;
+tbk_run tbk_model_run_retire;
+tbk_check tbk_model_check_history;
+tbk_run tbk_model_run_history;
+
+tbk_check tbk_analytics_check_production_models; /* then tbk_resource_run_list */
+
 #endif

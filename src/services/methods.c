@@ -72,6 +72,15 @@ enum { NO_TABLE = -1 };
         name, check, run, NO_TABLE, false, false                                                                  \
     }
 
+#define CHECK_AND_RUN_ON(name, check, run, id)                                                                    \
+    {                                                                                                             \
+        name, check, run, id, false, false                                                                        \
+    }
+#define STATEMENT(name, check, run, id)                                                                           \
+    {                                                                                                             \
+        name, check, run, id, true, false                                                                         \
+    }
+
 static const struct binding bindings[] = {
     CREATE("/tradebook.v1.SignalService/CreateSignal", TBK_SIGNALS),
     BATCH_CREATE("/tradebook.v1.SignalService/BatchCreateSignals", TBK_SIGNALS),
@@ -105,6 +114,16 @@ static const struct binding bindings[] = {
     CHECK_AND_RUN("/tradebook.v1.EventService/CommitCursor", tbk_cursors_check_move, tbk_cursors_run_commit),
     CHECK_AND_RUN("/tradebook.v1.EventService/SetCursor", tbk_cursors_check_move, tbk_cursors_run_set),
     CHECK_AND_RUN("/tradebook.v1.EventService/DeleteCursor", tbk_cursors_check_name, tbk_cursors_run_delete),
+    STATEMENT("/tradebook.v1.ModelService/PromoteModel", tbk_model_check_promote, tbk_model_run_promote,
+              TBK_MODEL_DEPLOYMENTS),
+    CHECK_AND_RUN_ON("/tradebook.v1.ModelService/RollbackModel", tbk_model_check_roll_back,
+                     tbk_model_run_roll_back, TBK_MODEL_DEPLOYMENTS),
+    STATEMENT("/tradebook.v1.ModelService/RetireModel", tbk_model_check_retire, tbk_model_run_retire,
+              TBK_MODEL_DEPLOYMENTS),
+    CHECK_AND_RUN_ON("/tradebook.v1.ModelService/ListModelHistory", tbk_model_check_history, tbk_model_run_history,
+                     TBK_MODEL_DEPLOYMENTS),
+    CHECK_AND_RUN_ON("/tradebook.v1.AnalyticsService/ListProductionModels", tbk_analytics_check_production_models,
+                     tbk_resource_run_list, TBK_MODEL_DEPLOYMENTS),
     RUN("/tradebook.v1.AdminService/GetServerInfo", tbk_admin_server_info),
     INLINE("/tradebook.v1.AdminService/GetDescriptorSet", tbk_admin_descriptor_set),
     INLINE("/tradebook.v1.AdminService/Echo", tbk_admin_echo),

@@ -1,10 +1,13 @@
 tbk_layer(services
   SOURCES
     services/admin.c
+    services/analytics_models.c
     services/cursors.c
     services/events.c
     services/health.c
     services/methods.c
+    services/model_history.c
+    services/models.c
     services/pattern_outcome.c
     services/resource_list.c
     services/resource_read.c

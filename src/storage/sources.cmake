@@ -8,6 +8,7 @@ tbk_layer(storage
     storage/sqlite/list.c
     storage/sqlite/log_vfs.c
     storage/sqlite/migrate.c
+    storage/sqlite/models.c
     storage/sqlite/neighbours.c
     storage/sqlite/requests.c
     storage/sqlite/rows.c

@@ -98,6 +98,26 @@ struct tbk_event_page {
     int64_t next_after; /* the last event looked at; after, if there was none */
 };
 
+/* Which spans of production are asked for. */
+struct tbk_tenure_query {
+    const char *model_type; /* only of this type; NULL: of all */
+    bool has_at;
+    int64_t at_us;     /* only those that cover this moment */
+    int64_t before_id; /* only those with a smaller id */
+    uint32_t limit;
+};
+
+/* A span of time in which a model was in production, that is promoted and active.
+ * Ids grow in the order of promotion. The database's clock has milliseconds. */
+struct tbk_model_tenure {
+    int64_t id;
+    const char *version;
+    const char *model_type;
+    struct tbk_value promoted_at;
+    struct tbk_value demoted_at; /* NULL type: still in production */
+    const char *rollback_reason; /* NULL: was not rolled back */
+};
+
 struct tbk_storage_ops {
     const char *name;
 
@@ -207,6 +227,23 @@ struct tbk_storage_ops {
     /* Whether another session or another program has committed since this was last
      * asked of this read session; true the first time. Cheap. */
     enum tbk_status (*changed)(struct tbk_session *session, bool *ret_changed, struct tbk_error *error);
+
+    /* Who is in production when is kept by the storage itself, whoever writes. */
+
+    /* Promotes the deployment with this id and demotes all others of its type. A
+     * failure changes nothing. NOT_FOUND. */
+    enum tbk_status (*model_promote)(struct tbk_session *session, int64_t id, struct tbk_error *error);
+    /* The deployment to go back to from this one, which was in production: another
+     * of its type that still is, else the one that was before it, as long as it
+     * exists and is active. *ret_id is 0 when there is none. */
+    enum tbk_status (*model_predecessor)(struct tbk_session *session, int64_t id, int64_t *ret_id,
+                                         struct tbk_error *error);
+    /* Spans of production, newest first, at most query->limit, fewer when their
+     * text has bytes_max; *ret_more tells whether spans remain. */
+    enum tbk_status (*model_tenures)(struct tbk_session *session, const struct tbk_tenure_query *query,
+                                     size_t bytes_max, struct tbk_arena *arena,
+                                     struct tbk_model_tenure **ret_tenures, size_t *ret_count, bool *ret_more,
+                                     struct tbk_error *error);
 
     /* Housekeeping between transactions of the write session, such as moving the
      * write-ahead log into the database. Never fails a request. */

@@ -272,6 +272,9 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->terms_get);
     sqlite3_finalize(session->terms_put);
     sqlite3_finalize(session->theories_grade);
+    sqlite3_finalize(session->model_promote);
+    sqlite3_finalize(session->model_predecessor);
+    sqlite3_finalize(session->model_tenures);
     for (int t = 0; t < TBK_TABLE_COUNT; t++) {
         sqlite3_finalize(session->tables[t].insert);
         sqlite3_finalize(session->tables[t].exists);
@@ -456,5 +459,8 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .cursor_move = tbk_sqlite_cursor_move,
     .cursor_delete = tbk_sqlite_cursor_delete,
     .changed = tbk_sqlite_changed,
+    .model_promote = tbk_sqlite_model_promote,
+    .model_predecessor = tbk_sqlite_model_predecessor,
+    .model_tenures = tbk_sqlite_model_tenures,
     .maintain = sqlite_maintain,
 };

@@ -52,10 +52,9 @@ static enum tbk_status step_2(struct tbk_storage *storage, sqlite3 *db, struct t
         "filed_at TEXT);"
         "CREATE TABLE tb_cursors (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, created_at TEXT NOT NULL, "
         "updated_at TEXT NOT NULL) WITHOUT ROWID;"
-        "CREATE TABLE tb_model_tenures (id INTEGER PRIMARY KEY, deployment_id INTEGER NOT NULL, "
-        "version TEXT NOT NULL, model_type TEXT NOT NULL, promoted_at TEXT NOT NULL, demoted_at TEXT, "
-        "rollback_reason TEXT);"
-        "CREATE INDEX tb_model_tenures_type ON tb_model_tenures (model_type, promoted_at);",
+        "CREATE TABLE tb_model_tenures (id INTEGER PRIMARY KEY, deployment_id INTEGER NOT NULL, version TEXT, "
+        "model_type TEXT, promoted_at TEXT NOT NULL, demoted_at TEXT, rollback_reason TEXT);"
+        "CREATE INDEX tb_model_tenures_open ON tb_model_tenures (deployment_id) WHERE demoted_at IS NULL;",
         "creating the tables of tradebook", error);
 }
 
@@ -137,6 +136,9 @@ static enum tbk_status run_steps(struct tbk_storage *storage, sqlite3 *db, struc
     }
     if (status == TBK_OK) {
         status = tbk_sqlite_ensure_triggers(db, error);
+    }
+    if (status == TBK_OK) {
+        status = tbk_sqlite_catch_up_tenures(db, error);
     }
     if (status == TBK_OK && version < TBK_SQLITE_SCHEMA_VERSION) {
         char sql[96];

@@ -76,6 +76,9 @@ struct tbk_session {
     sqlite3_stmt *terms_get;
     sqlite3_stmt *terms_put;
     sqlite3_stmt *theories_grade;
+    sqlite3_stmt *model_promote;
+    sqlite3_stmt *model_predecessor;
+    sqlite3_stmt *model_tenures;
     struct tbk_table_statements tables[TBK_TABLE_COUNT];
     struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
     struct tbk_update_statement updates[TBK_SQLITE_UPDATES_CACHED];
@@ -130,6 +133,8 @@ enum tbk_status tbk_sqlite_normalise_timestamps(const struct tbk_schema *schema,
 /* Creates the triggers that are missing or differ, such as after a program has
  * made its tables anew. */
 enum tbk_status tbk_sqlite_ensure_triggers(sqlite3 *db, struct tbk_error *error);
+/* Enters into the history of models what happened while there were no triggers. */
+enum tbk_status tbk_sqlite_catch_up_tenures(sqlite3 *db, struct tbk_error *error);
 
 /* rows.c: one row */
 
@@ -214,5 +219,15 @@ enum tbk_status tbk_sqlite_cursor_list(struct tbk_session *session, const char *
 enum tbk_status tbk_sqlite_cursor_move(struct tbk_session *session, const char *name, int64_t sequence,
                                        bool may_go_back, int64_t now_us, struct tbk_error *error);
 enum tbk_status tbk_sqlite_cursor_delete(struct tbk_session *session, const char *name, struct tbk_error *error);
+
+/* models.c */
+
+enum tbk_status tbk_sqlite_model_promote(struct tbk_session *session, int64_t id, struct tbk_error *error);
+enum tbk_status tbk_sqlite_model_predecessor(struct tbk_session *session, int64_t id, int64_t *ret_id,
+                                             struct tbk_error *error);
+enum tbk_status tbk_sqlite_model_tenures(struct tbk_session *session, const struct tbk_tenure_query *query,
+                                         size_t bytes_max, struct tbk_arena *arena,
+                                         struct tbk_model_tenure **ret_tenures, size_t *ret_count, bool *ret_more,
+                                         struct tbk_error *error);
 
 #endif

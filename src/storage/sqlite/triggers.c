@@ -9,6 +9,10 @@
  *   tb_symbols  the newest event of each symbol.
  *   tb_changes  rows that the figures are made of and that changed other than by
  *               closing a trade, with the time by which they were filed before.
+ *   tb_model_tenures
+ *               which model was in production, that is promoted and active, from
+ *               when to when, in the order of promotion. A tenure is a copy: it
+ *               outlives the deployment.
  *
  * The numbers of tb_events and tb_changes are SQLite's own "largest row id + 1",
  * so whoever deletes old rows keeps the newest one. Only SQL that SQLite 3.24 and
@@ -51,6 +55,27 @@ _Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_
     "WHERE t.publish IS NOT 0;"                                                                                   \
     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
     ", NEW.id, NULL FROM tb_trades WHERE signal_id=NEW.signal_id AND publish=0;"
+
+#define NOW "strftime('%Y-%m-%d %H:%M:%f000','now')"
+
+/* Brings tb_model_tenures up to date with model_deployments: whoever is no longer
+ * in production is demoted, whoever is newly so is promoted. Looking at all of the
+ * few models in production covers INSERT OR REPLACE as well. A model that is
+ * demoted and deactivated at once was rolled back, for the reason that its row
+ * then has. */
+#define END_TENURES                                                                                               \
+    "UPDATE tb_model_tenures SET demoted_at=" NOW ", rollback_reason=(SELECT d.rollback_reason "                  \
+    "FROM model_deployments d WHERE d.id=tb_model_tenures.deployment_id "                                         \
+    "AND d.version IS tb_model_tenures.version AND d.is_active=0) "                                               \
+    "WHERE demoted_at IS NULL AND NOT EXISTS (SELECT 1 FROM model_deployments d "                                 \
+    "WHERE d.id=tb_model_tenures.deployment_id AND d.version IS tb_model_tenures.version "                        \
+    "AND d.model_type IS tb_model_tenures.model_type AND d.is_promoted=1 AND d.is_active=1);"
+#define BEGIN_TENURES(time)                                                                                       \
+    "INSERT INTO tb_model_tenures (deployment_id, version, model_type, promoted_at) "                             \
+    "SELECT d.id, d.version, d.model_type, " time " FROM model_deployments d "                                    \
+    "WHERE d.is_promoted=1 AND d.is_active=1 AND NOT EXISTS (SELECT 1 FROM tb_model_tenures t "                   \
+    "WHERE t.deployment_id=d.id AND t.demoted_at IS NULL) ORDER BY d.deployed_at, d.id;"
+#define MODELS_CHANGED END_TENURES BEGIN_TENURES(NOW)
 
 struct trigger {
     const char *name;
@@ -121,6 +146,13 @@ static const struct trigger triggers[] = {
     {"tb_theory_performance_delete",
      "AFTER DELETE ON theory_performance WHEN OLD.was_correct IS NOT NULL BEGIN "
      "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", OLD.id, OLD.created_at); END"},
+
+    /* A model enters or leaves production. */
+    {"tb_model_deployments_insert", "AFTER INSERT ON model_deployments BEGIN " MODELS_CHANGED " END"},
+    {"tb_model_deployments_update",
+     "AFTER UPDATE OF id, version, model_type, is_promoted, is_active ON model_deployments "
+     "BEGIN " MODELS_CHANGED " END"},
+    {"tb_model_deployments_delete", "AFTER DELETE ON model_deployments BEGIN " MODELS_CHANGED " END"},
 };
 
 enum { TRIGGER_COUNT = sizeof triggers / sizeof triggers[0] };
@@ -173,4 +205,15 @@ enum tbk_status tbk_sqlite_ensure_triggers(sqlite3 *db, struct tbk_error *error)
         sqlite3_free(sql);
     }
     return status;
+}
+
+/* When somebody was promoted unseen is not known: not before it was deployed, nor
+ * while another was seen in production, nor in the future. */
+enum tbk_status tbk_sqlite_catch_up_tenures(sqlite3 *db, struct tbk_error *error)
+{
+    return tbk_sqlite_exec(db,
+                           END_TENURES BEGIN_TENURES("min(" NOW ", max(ifnull(d.deployed_at," NOW
+                                                     "), ifnull((SELECT max(t.demoted_at) FROM tb_model_tenures t "
+                                                     "WHERE t.model_type IS d.model_type),'')))"),
+                           "bringing the history of models up to date", error);
 }
