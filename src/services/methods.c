@@ -71,7 +71,6 @@ enum { NO_TABLE = -1 };
     {                                                                                                             \
         name, check, run, NO_TABLE, false, false                                                                  \
     }
-
 #define CHECK_AND_RUN_ON(name, check, run, id)                                                                    \
     {                                                                                                             \
         name, check, run, id, false, false                                                                        \

@@ -23,8 +23,9 @@ def _module(name):
     return importlib.import_module(f"tradebook.v1.{name}_pb2")
 
 
-signal_pb2, trade_pb2, theory_pb2, pattern_pb2, risk_pb2, model_pb2, event_pb2, admin_pb2, types_pb2 = map(
-    _module, ["signal", "trade", "theory", "pattern", "risk", "model", "event", "admin", "types"])
+(signal_pb2, trade_pb2, theory_pb2, pattern_pb2, risk_pb2, model_pb2, analytics_pb2, event_pb2, admin_pb2,
+ types_pb2) = map(_module, ["signal", "trade", "theory", "pattern", "risk", "model", "analytics", "event", "admin",
+                            "types"])
 health_pb2 = importlib.import_module("grpc.health.v1.health_pb2")
 
 # Status codes by the names of gRPC.
@@ -74,8 +75,8 @@ TABLES = ["signals", "signal_results", "theory_performance", "patterns", "risk_b
 
 _services = {
     service.name: service
-    for module in (signal_pb2, trade_pb2, theory_pb2, pattern_pb2, risk_pb2, model_pb2, event_pb2, admin_pb2,
-                   health_pb2)
+    for module in (signal_pb2, trade_pb2, theory_pb2, pattern_pb2, risk_pb2, model_pb2, analytics_pb2, event_pb2,
+                   admin_pb2, health_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 }
 
