@@ -73,6 +73,7 @@ void tbk_error_init(struct tbk_error *error)
     error->status = TBK_OK;
     error->message[0] = '\0';
     error->violation_count = 0;
+    error->detail = NULL;
 }
 
 enum tbk_status tbk_error_set(struct tbk_error *error, enum tbk_status status, const char *format, ...)
@@ -127,4 +128,5 @@ void tbk_error_copy(struct tbk_error *to, const struct tbk_error *from)
     memcpy(to->message, from->message, strlen(from->message) + 1);
     to->violation_count = from->violation_count;
     memcpy(to->violations, from->violations, tbk_error_violations_kept(from) * sizeof from->violations[0]);
+    to->detail = NULL;
 }

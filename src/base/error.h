@@ -6,6 +6,7 @@
 #ifndef TBK_BASE_ERROR_H
 #define TBK_BASE_ERROR_H
 
+#include <protobuf-c/protobuf-c.h>
 #include <stdarg.h>
 #include <stddef.h>
 
@@ -28,9 +29,10 @@ struct tbk_error {
     char message[TBK_ERROR_MESSAGE_BYTES_MAX];
     size_t violation_count; /* found; may exceed what is kept */
     struct tbk_violation violations[TBK_VIOLATIONS_MAX];
+    const ProtobufCMessage *detail; /* what the caller is told besides, or NULL; not owned */
 };
 
-/* Makes error empty (status OK). Costs three stores, not a memset. */
+/* Makes error empty (status OK). Costs four stores, not a memset. */
 void tbk_error_init(struct tbk_error *error);
 
 /* Sets status and sentence, cuts it to fit, keeps the violations, and returns
@@ -50,7 +52,8 @@ enum tbk_status tbk_error_finish(struct tbk_error *error) TBK_MUST_CHECK;
 /* Number of violations kept. */
 size_t tbk_error_violations_kept(const struct tbk_error *error);
 
-/* Copies status, sentence and the kept violations; cheaper than assignment. */
+/* Copies status, sentence and the kept violations; cheaper than assignment. The
+ * detail is left out: it may not live as long. */
 void tbk_error_copy(struct tbk_error *to, const struct tbk_error *from);
 
 #endif

@@ -4,8 +4,8 @@
 #include <strings.h>
 
 #include "base/timestamp.h"
-#include "google/protobuf/timestamp.pb-c.h"
 #include "schema/schema.h"
+#include "schema/timestamp_message.h"
 
 static void *member(ProtobufCMessage *message, size_t offset)
 {
@@ -118,14 +118,9 @@ static bool set_pointer(const struct tbk_column *column, void *field, struct tbk
         *(char **)field = copy;
         return copy != NULL;
     }
-    Google__Protobuf__Timestamp *timestamp = tbk_arena_alloc(arena, sizeof *timestamp);
-    if (timestamp == NULL) {
-        return false;
-    }
-    google__protobuf__timestamp__init(timestamp);
-    tbk_timestamp_to_proto(value.timestamp_us, &timestamp->seconds, &timestamp->nanos);
+    Google__Protobuf__Timestamp *timestamp = tbk_timestamp_create(value.timestamp_us, arena);
     *(Google__Protobuf__Timestamp **)field = timestamp;
-    return true;
+    return timestamp != NULL;
 }
 
 bool tbk_column_set(const struct tbk_column *column, ProtobufCMessage *message, struct tbk_value value,

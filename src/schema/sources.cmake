@@ -3,6 +3,7 @@ tbk_layer(schema
     schema/column.c
     schema/descriptor_set.c
     schema/schema.c
+    schema/timestamp_message.c
     schema/validate.c
   LINK tbk_base tbk_proto PkgConfig::JANSSON)
 set_source_files_properties(schema/descriptor_set.c PROPERTIES

@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "base/timestamp.h"
-#include "google/protobuf/timestamp.pb-c.h"
 
 enum { FIELD_BYTES_MAX = TBK_VIOLATION_FIELD_BYTES_MAX, JSON_ERROR_BYTES_MAX = 100, SHA256_HEX_DIGITS = 64 };
 

@@ -1,6 +1,6 @@
 /* AdminService: the server itself. */
 #include "base/timestamp.h"
-#include "google/protobuf/timestamp.pb-c.h"
+#include "schema/timestamp_message.h"
 #include "services/handlers.h"
 #include "tradebook/v1/admin.pb-c.h"
 
@@ -73,15 +73,13 @@ enum tbk_status tbk_admin_server_info(struct tbk_call *call, const struct tbk_me
     (void)request;
     const struct tbk_service_context *context = call->context;
     Tradebook__V1__ServerInfo *info = tbk_arena_alloc(call->arena, sizeof *info);
-    Google__Protobuf__Timestamp *started = tbk_arena_alloc(call->arena, sizeof *started);
+    Google__Protobuf__Timestamp *started = tbk_timestamp_create(context->started_at_us, call->arena);
     if (info == NULL || started == NULL) {
         return out_of_memory(call);
     }
     struct tbk_storage_info storage;
     context->ops->info(context->storage, &storage);
     tradebook__v1__server_info__init(info);
-    google__protobuf__timestamp__init(started);
-    tbk_timestamp_to_proto(context->started_at_us, &started->seconds, &started->nanos);
     info->version = TRADEBOOK_VERSION;
     info->nng_version = (char *)(uintptr_t)context->transport_version;
     info->storage = (char *)(uintptr_t)storage.backend;

@@ -33,4 +33,15 @@ tbk_run tbk_model_run_history;
 
 tbk_check tbk_analytics_check_production_models; /* then tbk_resource_run_list */
 
+tbk_check tbk_trades_check_open;
+tbk_run tbk_trades_run_open;
+tbk_check tbk_trades_check_close;
+tbk_run tbk_trades_run_close;
+tbk_check tbk_trades_check_batch_close;
+tbk_run tbk_trades_run_batch_close;
+tbk_check tbk_trades_check_record;
+tbk_run tbk_trades_run_record;
+tbk_check tbk_positions_check_list;
+tbk_run tbk_positions_run_list;
+
 #endif

@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/timestamp.h"
 #include "query/page.h"
+#include "schema/timestamp_message.h"
 #include "schema/validate.h"
 #include "services/handlers.h"
 #include "services/resource.h"
@@ -67,14 +67,8 @@ static bool put_time(struct tbk_call *call, struct tbk_value time, Google__Proto
     if (time.type == TBK_VALUE_NULL) {
         return true;
     }
-    Google__Protobuf__Timestamp *timestamp = tbk_arena_alloc(call->arena, sizeof *timestamp);
-    if (timestamp == NULL) {
-        return false;
-    }
-    google__protobuf__timestamp__init(timestamp);
-    tbk_timestamp_to_proto(time.timestamp_us, &timestamp->seconds, &timestamp->nanos);
-    *ret_time = timestamp;
-    return true;
+    *ret_time = tbk_timestamp_create(time.timestamp_us, call->arena);
+    return *ret_time != NULL;
 }
 
 static Tradebook__V1__ModelTenure *message_of(struct tbk_call *call, const struct tbk_model_tenure *tenure)

@@ -9,9 +9,17 @@ tbk_layer(services
     services/model_history.c
     services/models.c
     services/pattern_outcome.c
+    services/positions.c
     services/resource_list.c
     services/resource_read.c
     services/resource_write.c
     services/rules.c
     services/status_details.c
+    services/trade_batch.c
+    services/trade_check.c
+    services/trade_close.c
+    services/trade_load.c
+    services/trade_open.c
+    services/trade_record.c
+    services/trade_result.c
   LINK tbk_analytics)

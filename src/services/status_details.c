@@ -3,7 +3,9 @@
 #include <string.h>
 
 /* The message has the wire format of this standard type, see rpc.proto. */
-static char bad_request_type[] = "type.googleapis.com/google.rpc.BadRequest";
+static const char bad_request_type[] = "google.rpc.BadRequest";
+
+enum { DETAILS_MAX = 2 };
 
 static Tradebook__V1__FieldViolation *violation_message(const struct tbk_violation *violation,
                                                         struct tbk_arena *arena)
@@ -36,27 +38,41 @@ static bool fill_bad_request(Tradebook__V1__BadRequest *request, const struct tb
     return true;
 }
 
+/* message under a type's name; NULL when the arena is exhausted. */
+static Google__Protobuf__Any *any_of(const ProtobufCMessage *message, const char *type, struct tbk_arena *arena)
+{
+    const size_t bytes = protobuf_c_message_get_packed_size(message);
+    Google__Protobuf__Any *any = tbk_arena_alloc(arena, sizeof *any);
+    uint8_t *packed = tbk_arena_alloc(arena, bytes);
+    char *url = tbk_arena_printf(arena, "type.googleapis.com/%s", type);
+    if (any == NULL || packed == NULL || url == NULL) {
+        return NULL;
+    }
+    protobuf_c_message_pack(message, packed);
+    google__protobuf__any__init(any);
+    any->type_url = url;
+    any->value.data = packed;
+    any->value.len = bytes;
+    return any;
+}
+
 Google__Protobuf__Any **tbk_status_details(const struct tbk_error *error, struct tbk_arena *arena,
                                            size_t *ret_count)
 {
     *ret_count = 0;
+    Google__Protobuf__Any **details = tbk_arena_alloc(arena, DETAILS_MAX * sizeof *details);
+    if (details == NULL) {
+        return NULL;
+    }
     Tradebook__V1__BadRequest request;
-    if (tbk_error_violations_kept(error) == 0 || !fill_bad_request(&request, error, arena)) {
-        return NULL;
+    if (tbk_error_violations_kept(error) > 0 && fill_bad_request(&request, error, arena)) {
+        details[*ret_count] = any_of(&request.base, bad_request_type, arena);
+        *ret_count += details[*ret_count] != NULL;
     }
-    const size_t bytes = tradebook__v1__bad_request__get_packed_size(&request);
-    Google__Protobuf__Any **details = tbk_arena_alloc(arena, sizeof *details);
-    Google__Protobuf__Any *any = tbk_arena_alloc(arena, sizeof *any);
-    uint8_t *packed = tbk_arena_alloc(arena, bytes);
-    if (details == NULL || any == NULL || packed == NULL) {
-        return NULL;
+    if (error->detail != NULL) {
+        details[*ret_count] = any_of(error->detail, error->detail->descriptor->name, arena);
+        *ret_count += details[*ret_count] != NULL;
     }
-    google__protobuf__any__init(any);
-    any->type_url = bad_request_type;
-    any->value.data = packed;
-    any->value.len = tradebook__v1__bad_request__pack(&request, packed);
-    details[0] = any;
-    *ret_count = 1;
     return details;
 }
 

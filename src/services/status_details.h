@@ -8,8 +8,9 @@
 #include "base/error.h"
 #include "tradebook/v1/rpc.pb-c.h"
 
-/* The violations as a google.rpc.BadRequest in an Any, in the arena; *ret_count
- * is 0 or 1. Exhausted memory leaves the details out. */
+/* The violations as a google.rpc.BadRequest in an Any, and the error's detail in
+ * another, in the arena; *ret_count is 0 to 2. Exhausted memory leaves details
+ * out. */
 Google__Protobuf__Any **tbk_status_details(const struct tbk_error *error, struct tbk_arena *arena,
                                            size_t *ret_count);
 

@@ -10,6 +10,7 @@ tbk_layer(storage
     storage/sqlite/migrate.c
     storage/sqlite/models.c
     storage/sqlite/neighbours.c
+    storage/sqlite/positions.c
     storage/sqlite/requests.c
     storage/sqlite/rows.c
     storage/sqlite/tables.c

@@ -118,6 +118,24 @@ struct tbk_model_tenure {
     const char *rollback_reason; /* NULL: was not rolled back */
 };
 
+/* A trade that is open, with what its signal says. Of result there are id,
+ * signal_id, entry_price and entry_timestamp; of signal symbol, direction,
+ * tp_price, sl_price and strategy, none if the signal is gone. */
+struct tbk_open_position {
+    const ProtobufCMessage *result;
+    const ProtobufCMessage *signal;
+    double quantity; /* 1 when another program opened it */
+};
+
+/* Which open trades to list, newest first. */
+struct tbk_open_positions_query {
+    const char *symbol; /* NULL: all */
+    bool continues;     /* after the trade below */
+    int64_t after_entry_us;
+    int64_t after_id;
+    uint32_t limit;
+};
+
 struct tbk_storage_ops {
     const char *name;
 
@@ -186,6 +204,12 @@ struct tbk_storage_ops {
     /* Marks the signal's theory records that have no grade yet. */
     enum tbk_status (*theories_grade)(struct tbk_session *session, int64_t signal_id, bool was_correct,
                                       int64_t *ret_graded, struct tbk_error *error);
+
+    /* Open trades by entry_timestamp, then id, both descending; *ret_more tells
+     * whether some remain. */
+    enum tbk_status (*open_positions)(struct tbk_session *session, const struct tbk_open_positions_query *query,
+                                      struct tbk_arena *arena, struct tbk_open_position **ret_positions,
+                                      size_t *ret_count, bool *ret_more, struct tbk_error *error);
 
     /* Finds what was remembered under (client, id). NOT_FOUND, without a
      * sentence, is the usual answer. */

@@ -275,6 +275,7 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->model_promote);
     sqlite3_finalize(session->model_predecessor);
     sqlite3_finalize(session->model_tenures);
+    sqlite3_finalize(session->open_positions);
     for (int t = 0; t < TBK_TABLE_COUNT; t++) {
         sqlite3_finalize(session->tables[t].insert);
         sqlite3_finalize(session->tables[t].exists);
@@ -448,6 +449,7 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .terms_get = tbk_sqlite_terms_get,
     .terms_put = tbk_sqlite_terms_put,
     .theories_grade = tbk_sqlite_theories_grade,
+    .open_positions = tbk_sqlite_open_positions,
     .request_find = tbk_sqlite_request_find,
     .request_save = tbk_sqlite_request_save,
     .request_prune = tbk_sqlite_request_prune,

@@ -79,6 +79,7 @@ struct tbk_session {
     sqlite3_stmt *model_promote;
     sqlite3_stmt *model_predecessor;
     sqlite3_stmt *model_tenures;
+    sqlite3_stmt *open_positions;
     struct tbk_table_statements tables[TBK_TABLE_COUNT];
     struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
     struct tbk_update_statement updates[TBK_SQLITE_UPDATES_CACHED];
@@ -188,6 +189,13 @@ enum tbk_status tbk_sqlite_terms_put(struct tbk_session *session, const struct t
                                      struct tbk_error *error);
 enum tbk_status tbk_sqlite_theories_grade(struct tbk_session *session, int64_t signal_id, bool was_correct,
                                           int64_t *ret_graded, struct tbk_error *error);
+
+/* positions.c */
+
+enum tbk_status tbk_sqlite_open_positions(struct tbk_session *session,
+                                          const struct tbk_open_positions_query *query, struct tbk_arena *arena,
+                                          struct tbk_open_position **ret_positions, size_t *ret_count,
+                                          bool *ret_more, struct tbk_error *error);
 
 /* requests.c */
 
