@@ -31,6 +31,11 @@ tbk_run tbk_model_run_retire;
 tbk_check tbk_model_check_history;
 tbk_run tbk_model_run_history;
 
+tbk_check tbk_pattern_check_outcome;
+tbk_run tbk_pattern_run_outcome;
+tbk_check tbk_theories_check_grade;
+tbk_run tbk_theories_run_grade;
+
 tbk_check tbk_analytics_check_production_models; /* then tbk_resource_run_list */
 
 tbk_check tbk_trades_check_open;

@@ -49,9 +49,8 @@ static enum tbk_status deactivate(struct tbk_call *call, const struct tbk_method
     model->is_promoted = 0;
     model->has_is_active = 1;
     model->is_active = 0;
-    const uint32_t columns = 1U << column_of(method, "is_promoted")->position |
-                             1U << column_of(method, "is_active")->position |
-                             1U << column_of(method, "rollback_reason")->position;
+    const uint32_t columns = tbk_table_column_bits(
+        method->table, (const char *[]){"is_promoted", "is_active", "rollback_reason", NULL});
     return call->context->ops->update(call->session, method->table, columns, &model->base, call->error);
 }
 

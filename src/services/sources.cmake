@@ -9,12 +9,14 @@ tbk_layer(services
     services/model_history.c
     services/models.c
     services/pattern_outcome.c
+    services/patterns.c
     services/positions.c
     services/resource_list.c
     services/resource_read.c
     services/resource_write.c
     services/rules.c
     services/status_details.c
+    services/theories.c
     services/trade_batch.c
     services/trade_check.c
     services/trade_close.c

@@ -30,9 +30,8 @@ static void set(struct tbk_store *store, int64_t id, bool promoted, bool active,
     model->is_promoted = promoted;
     model->is_active = active;
     model->rollback_reason = (char *)(uintptr_t)reason;
-    const uint32_t columns = 1U << tbk_store_column(table, "is_promoted")->position |
-                             1U << tbk_store_column(table, "is_active")->position |
-                             1U << tbk_store_column(table, "rollback_reason")->position;
+    const uint32_t columns =
+        tbk_table_column_bits(table, (const char *[]){"is_promoted", "is_active", "rollback_reason", NULL});
     expect_ok(store, store->ops->update(store->writer, table, columns, &model->base, &store->error));
 }
 

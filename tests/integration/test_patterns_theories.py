@@ -1,0 +1,136 @@
+"""Outcomes of patterns and grades of theories that do not come from a trade."""
+
+import contextlib
+import sqlite3
+import uuid
+
+import book
+import pytest
+from book import FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, OK
+
+
+@pytest.fixture
+def pattern(client):
+    return client.ok("PatternService.CreatePattern", pattern=book.pattern())
+
+
+def outcome(client, pattern, won):
+    return client.ok("PatternService.RecordPatternOutcome", pattern_hash=pattern.pattern_hash, won=won)
+
+
+def test_outcomes_are_counted_and_the_rate_is_exact(client, file, pattern):
+    wins = 0
+    for total, won in enumerate([True, False, True, True, False, False, True], 1):
+        wins += won
+        answer = outcome(client, pattern, won)
+        assert [answer.wins, answer.total, answer.win_rate] == [wins, total, wins / total]
+        assert file.query("SELECT wins, total, win_rate FROM patterns") == [(wins, total, wins / total)]
+        assert client.ok("PatternService.GetPattern", id=pattern.id) == answer
+    assert answer.created_at == pattern.created_at
+    assert answer.updated_at.ToNanoseconds() > pattern.updated_at.ToNanoseconds()
+
+
+def test_outcome_of_a_hash_in_upper_case_is_counted(client, pattern):
+    answer = client.ok("PatternService.RecordPatternOutcome", pattern_hash=pattern.pattern_hash.upper(), won=True)
+    assert [answer.id, answer.total] == [pattern.id, 1]
+
+
+def test_outcome_of_others_stays(client, file, pattern):
+    other = client.ok("PatternService.CreatePattern", pattern=book.pattern())
+    outcome(client, pattern, True)
+    assert client.ok("PatternService.GetPattern", id=other.id) == other
+
+
+def test_outcome_of_unknown_pattern_not_found(client, file, pattern):
+    before = file.rows("patterns")
+    reply = client.reply("PatternService.RecordPatternOutcome", pattern_hash="ab" * 32, won=True)
+    assert reply.code == NOT_FOUND
+    assert "abab" in reply.message
+    assert file.rows("patterns") == before
+
+
+def test_outcome_retry_counts_once(client, file, pattern):
+    id = uuid.uuid4().bytes
+    message = book.request_of("PatternService.RecordPatternOutcome", pattern_hash=pattern.pattern_hash, won=True)
+    first = client.reply("PatternService.RecordPatternOutcome", message, request_id=id)
+    assert first.code == OK
+    assert client.reply("PatternService.RecordPatternOutcome", message, request_id=id) == first
+    assert file.query("SELECT wins, total FROM patterns") == [(1, 1)]
+
+
+@pytest.mark.parametrize("fields, wrong", [
+    ({}, ["pattern_hash", "won"]),
+    ({"pattern_hash": "ab"}, ["pattern_hash", "won"]),
+    ({"pattern_hash": "g" * 64, "won": False}, ["pattern_hash"]),
+    ({"pattern_hash": "ab" * 32}, ["won"]),
+])
+def test_bad_outcome_reports_every_violation(client, fields, wrong):
+    reply = client.reply("PatternService.RecordPatternOutcome", **fields)
+    assert reply.code == INVALID_ARGUMENT
+    assert list(book.violations(reply)) == wrong
+
+
+def theory(client, signal, name):
+    return client.ok("TheoryService.CreateTheoryRecord", theory_record=book.theory_record(signal.id, theory_name=name))
+
+
+def grade(client, signal, was_correct):
+    return client.ok("TheoryService.GradeTheories", signal_id=signal.id, was_correct=was_correct).graded
+
+
+def test_grade_marks_the_ungraded_of_the_signal(client, file, signal):
+    other = client.ok("SignalService.CreateSignal", signal=book.signal())
+    for name in ("a", "b"):
+        theory(client, signal, name)
+    theory(client, other, "a")
+    assert grade(client, signal, True) == 2
+    theory(client, signal, "c")
+    assert grade(client, signal, False) == 1
+    assert grade(client, signal, True) == 0
+    assert file.query("SELECT signal_id, theory_name, was_correct FROM theory_performance ORDER BY id") == [
+        (signal.id, "a", 1), (signal.id, "b", 1), (other.id, "a", None), (signal.id, "c", 0)]
+
+
+def test_grade_without_records_is_none(client, signal):
+    assert grade(client, signal, True) == 0
+
+
+def test_grade_of_unknown_signal_not_found(client, signal):
+    reply = client.reply("TheoryService.GradeTheories", signal_id=signal.id + 1, was_correct=True)
+    assert reply.code == NOT_FOUND
+    assert str(signal.id + 1) in reply.message
+
+
+@pytest.mark.parametrize("outcome", ["open", "win"])
+def test_grade_of_a_traded_signal_failed_precondition(client, file, signal, outcome):
+    theory(client, signal, "a")
+    with contextlib.closing(sqlite3.connect(file.path)) as connection, connection:
+        connection.execute("INSERT INTO signal_results (signal_id, entry_price, entry_timestamp, outcome) "
+                           "VALUES (?, 100, '2026-01-01 00:00:00.000000', ?)", (signal.id, outcome))
+    reply = client.reply("TheoryService.GradeTheories", signal_id=signal.id, was_correct=True)
+    assert reply.code == FAILED_PRECONDITION
+    assert "trade" in reply.message
+    assert file.query("SELECT was_correct FROM theory_performance") == [(None,)]
+
+
+def test_grade_retry_answers_the_first_count(client, signal):
+    theory(client, signal, "a")
+    id = uuid.uuid4().bytes
+    message = book.request_of("TheoryService.GradeTheories", signal_id=signal.id, was_correct=True)
+    first = client.reply("TheoryService.GradeTheories", message, request_id=id)
+    assert book.response_of("TheoryService.GradeTheories", first).graded == 1
+    assert client.reply("TheoryService.GradeTheories", message, request_id=id) == first
+
+
+@pytest.mark.parametrize("fields, wrong", [
+    ({}, ["signal_id", "was_correct"]),
+    ({"signal_id": 0}, ["signal_id", "was_correct"]),
+    ({"signal_id": -1, "was_correct": True}, ["signal_id"]),
+    ({"signal_id": 1}, ["was_correct"]),
+])
+def test_bad_grade_reports_every_violation(client, file, signal, fields, wrong):
+    theory(client, signal, "a")
+    reply = client.reply("TheoryService.GradeTheories", **fields)
+    assert reply.code == INVALID_ARGUMENT
+    assert list(book.violations(reply)) == wrong
+    assert file.query("SELECT was_correct FROM theory_performance") == [(None,)]
