@@ -60,6 +60,7 @@ static enum tbk_status check_request(const struct tbk_dispatch *dispatch, struct
         .context = dispatch->config.context,
         .arena = job->arena,
         .now_us = tbk_now_us(),
+        .deadline_us = job->deadline_us,
         .client = job->envelope.client,
         .error = error,
     };

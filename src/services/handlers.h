@@ -22,6 +22,19 @@ tbk_check tbk_cursors_check_move;
 tbk_run tbk_cursors_run_commit;
 tbk_run tbk_cursors_run_set;
 
+tbk_check tbk_analytics_check_performance;
+tbk_run tbk_analytics_get_performance;
+tbk_check tbk_analytics_check_equity_curve;
+tbk_run tbk_analytics_get_equity_curve;
+tbk_check tbk_analytics_check_series;
+tbk_run tbk_analytics_get_series;
+tbk_check tbk_analytics_check_comparison;
+tbk_run tbk_analytics_compare;
+tbk_check tbk_analytics_check_theories;
+tbk_run tbk_analytics_rank_theories;
+tbk_check tbk_analytics_check_calibration;
+tbk_run tbk_analytics_get_calibration;
+
 tbk_check tbk_model_check_promote;
 tbk_run tbk_model_run_promote;
 tbk_check tbk_model_check_roll_back;

@@ -43,6 +43,7 @@ struct tbk_call {
     struct tbk_arena *arena;
     struct tbk_session *session; /* NULL for INLINE methods */
     int64_t now_us;              /* wall clock when the request was received */
+    int64_t deadline_us;         /* monotonic; nobody waits for the answer after it */
     const char *client;          /* identity of the caller */
     void *prepared;              /* what check leaves for run; in the arena */
     struct tbk_error *error;

@@ -1,7 +1,17 @@
 tbk_layer(services
   SOURCES
     services/admin.c
+    services/analytics_calibration.c
+    services/analytics_compare.c
+    services/analytics_curve.c
+    services/analytics_definitions.c
+    services/analytics_figures.c
     services/analytics_models.c
+    services/analytics_performance.c
+    services/analytics_request.c
+    services/analytics_series.c
+    services/analytics_theories.c
+    services/analytics_verdict.c
     services/cursors.c
     services/events.c
     services/health.c
