@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "services/handlers.h"
+#include "services/trade.h"
 #include "tradebook/v1/theory.pb-c.h"
 
 enum tbk_status tbk_theories_check_grade(struct tbk_call *call, const struct tbk_method *method,
@@ -9,12 +10,7 @@ enum tbk_status tbk_theories_check_grade(struct tbk_call *call, const struct tbk
 {
     (void)method;
     const Tradebook__V1__GradeTheoriesRequest *request = (Tradebook__V1__GradeTheoriesRequest *)message;
-    if (!request->has_signal_id) {
-        tbk_error_violation(call->error, "signal_id", "is required");
-    } else if (request->signal_id <= 0) {
-        tbk_error_violation(call->error, "signal_id", "must be greater than 0, is %lld",
-                            (long long)request->signal_id);
-    }
+    tbk_trade_check_id(request->has_signal_id, request->signal_id, "", call->error);
     if (!request->has_was_correct) {
         tbk_error_violation(call->error, "was_correct", "is required");
     }

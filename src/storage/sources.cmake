@@ -11,6 +11,7 @@ tbk_layer(storage
     storage/sqlite/models.c
     storage/sqlite/neighbours.c
     storage/sqlite/positions.c
+    storage/sqlite/patterns.c
     storage/sqlite/requests.c
     storage/sqlite/rows.c
     storage/sqlite/tables.c

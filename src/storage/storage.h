@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/dynbuf.h"
 #include "base/error.h"
 #include "query/query.h"
 #include "schema/schema.h"
@@ -134,6 +135,13 @@ struct tbk_open_positions_query {
     int64_t after_entry_us;
     int64_t after_id;
     uint32_t limit;
+};
+
+/* What a pattern is ranked by. */
+struct tbk_pattern_counts {
+    int64_t id;
+    int64_t wins;
+    int64_t total;
 };
 
 struct tbk_storage_ops {
@@ -268,6 +276,12 @@ struct tbk_storage_ops {
                                      size_t bytes_max, struct tbk_arena *arena,
                                      struct tbk_model_tenure **ret_tenures, size_t *ret_count, bool *ret_more,
                                      struct tbk_error *error);
+
+    /* Appends a struct tbk_pattern_counts for each pattern of min_total trades or
+     * more, in no order. Patterns whose wins are not between 0 and total, as only
+     * other programs write them, are left out. RESOURCE_EXHAUSTED: counts is full. */
+    enum tbk_status (*pattern_counts)(struct tbk_session *session, int64_t min_total, struct tbk_dynbuf *counts,
+                                      struct tbk_error *error);
 
     /* Housekeeping between transactions of the write session, such as moving the
      * write-ahead log into the database. Never fails a request. */

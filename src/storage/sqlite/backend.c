@@ -275,6 +275,7 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->model_promote);
     sqlite3_finalize(session->model_predecessor);
     sqlite3_finalize(session->model_tenures);
+    sqlite3_finalize(session->pattern_counts);
     sqlite3_finalize(session->open_positions);
     for (int t = 0; t < TBK_TABLE_COUNT; t++) {
         sqlite3_finalize(session->tables[t].insert);
@@ -464,5 +465,6 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .model_promote = tbk_sqlite_model_promote,
     .model_predecessor = tbk_sqlite_model_predecessor,
     .model_tenures = tbk_sqlite_model_tenures,
+    .pattern_counts = tbk_sqlite_pattern_counts,
     .maintain = sqlite_maintain,
 };

@@ -79,6 +79,7 @@ struct tbk_session {
     sqlite3_stmt *model_promote;
     sqlite3_stmt *model_predecessor;
     sqlite3_stmt *model_tenures;
+    sqlite3_stmt *pattern_counts;
     sqlite3_stmt *open_positions;
     struct tbk_table_statements tables[TBK_TABLE_COUNT];
     struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
@@ -237,5 +238,10 @@ enum tbk_status tbk_sqlite_model_tenures(struct tbk_session *session, const stru
                                          size_t bytes_max, struct tbk_arena *arena,
                                          struct tbk_model_tenure **ret_tenures, size_t *ret_count, bool *ret_more,
                                          struct tbk_error *error);
+
+/* patterns.c */
+
+enum tbk_status tbk_sqlite_pattern_counts(struct tbk_session *session, int64_t min_total,
+                                          struct tbk_dynbuf *counts, struct tbk_error *error);
 
 #endif
