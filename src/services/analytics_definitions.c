@@ -148,8 +148,8 @@ static const struct figure theory_ranking[] = {
 
 static const struct figure pattern_rank[] = {
     {"PatternRank.win_rate", "wins / total of the pattern"},
-    {"PatternRank.rank_by_rate", "place by win rate, ties by total, then by name"},
-    {"PatternRank.rank_by_lower_bound", "place by the lower bound of the win rate, ties by total, then by name"},
+    {"PatternRank.rank_by_rate", "place by win rate, ties by total, then by id"},
+    {"PatternRank.rank_by_lower_bound", "place by the lower bound of the win rate, ties by total, then by id"},
 };
 
 static const struct figure reliability_bin[] = {

@@ -49,6 +49,8 @@ tbk_run tbk_pattern_run_outcome;
 tbk_check tbk_theories_check_grade;
 tbk_run tbk_theories_run_grade;
 
+tbk_check tbk_analytics_check_patterns;
+tbk_run tbk_analytics_rank_patterns;
 tbk_check tbk_analytics_check_production_models; /* then tbk_resource_run_list */
 
 tbk_check tbk_trades_check_open;

@@ -132,6 +132,8 @@ static const struct binding bindings[] = {
               tbk_pattern_run_outcome, TBK_PATTERNS),
     STATEMENT("/tradebook.v1.TheoryService/GradeTheories", tbk_theories_check_grade, tbk_theories_run_grade,
               TBK_THEORY_PERFORMANCE),
+    CHECK_AND_RUN("/tradebook.v1.AnalyticsService/RankPatterns", tbk_analytics_check_patterns,
+                  tbk_analytics_rank_patterns),
     CHECK_AND_RUN_ON("/tradebook.v1.AnalyticsService/ListProductionModels", tbk_analytics_check_production_models,
                      tbk_resource_run_list, TBK_MODEL_DEPLOYMENTS),
     CHECK_AND_RUN("/tradebook.v1.AnalyticsService/GetPerformance", tbk_analytics_check_performance,

@@ -7,6 +7,7 @@ tbk_layer(services
     services/analytics_definitions.c
     services/analytics_figures.c
     services/analytics_models.c
+    services/analytics_patterns.c
     services/analytics_performance.c
     services/analytics_request.c
     services/analytics_series.c
