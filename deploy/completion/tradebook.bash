@@ -8,7 +8,13 @@ _tradebook_options() {
 _tradebook_words() {
     local program=$1 command=$2 previous=$3 current=$4 position=$5
     case $command:$previous in
-    list:--format) echo 'table json csv' ;;
+    list:--format | report:--format) echo 'table json csv' ;;
+    open:--format | close:--format) echo 'table json' ;;
+    open:--mode) echo 'dryrun live' ;;
+    close:--reason) echo 'tp_hit sl_hit manual timeout' ;;
+    report:--by) echo 'strategy symbol session tier direction exit_reason model_version' ;;
+    report:--period) echo 'day week month' ;;
+    report:--order) echo 'rate lower-bound' ;;
     *:--*=) ;;
     *)
         if [[ $current == -* ]]; then
@@ -18,6 +24,7 @@ _tradebook_words() {
         case $command in
         call) [[ $position -eq 2 ]] && "$program" call 2>/dev/null | sed 's/.*\.//' ;;
         list) [[ $position -eq 2 ]] && echo 'signals results theories patterns risk models' ;;
+        report) [[ $position -eq 2 ]] && echo 'performance equity series ab theories patterns calibration signals open models' ;;
         completion) echo 'bash zsh fish' ;;
         help) "$program" --help 2>/dev/null | sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p' ;;
         esac

@@ -21,8 +21,20 @@ _tradebook() {
     if (( CURRENT == 2 )); then
         _tradebook_commands
         compadd -- --help --version
-    elif [[ $command == list && $words[CURRENT-1] == --format ]]; then
+    elif [[ $command == (list|report) && $words[CURRENT-1] == --format ]]; then
         compadd table json csv
+    elif [[ $command == (open|close) && $words[CURRENT-1] == --format ]]; then
+        compadd table json
+    elif [[ $command == open && $words[CURRENT-1] == --mode ]]; then
+        compadd dryrun live
+    elif [[ $command == close && $words[CURRENT-1] == --reason ]]; then
+        compadd tp_hit sl_hit manual timeout
+    elif [[ $command == report && $words[CURRENT-1] == --by ]]; then
+        compadd strategy symbol session tier direction exit_reason model_version
+    elif [[ $command == report && $words[CURRENT-1] == --period ]]; then
+        compadd day week month
+    elif [[ $command == report && $words[CURRENT-1] == --order ]]; then
+        compadd rate lower-bound
     elif [[ $words[CURRENT] == -* ]]; then
         _tradebook_options $command
     elif [[ $command == call && CURRENT -eq 3 ]]; then
@@ -30,6 +42,8 @@ _tradebook() {
         compadd -a found
     elif [[ $command == list && CURRENT -eq 3 ]]; then
         compadd signals results theories patterns risk models
+    elif [[ $command == report && CURRENT -eq 3 ]]; then
+        compadd performance equity series ab theories patterns calibration signals open models
     elif [[ $command == completion ]]; then
         compadd bash zsh fish
     elif [[ $command == help ]]; then

@@ -286,6 +286,9 @@ def test_cli_completion_in_bash_offers_what_there_is():
     assert len(complete("call", "")) == len(serving.run("call").stdout.split())
     assert complete("list", "")[:2] == ["signals", "results"]
     assert complete("list", "signals", "--format", "") == ["table", "json", "csv"]
+    assert complete("report", "performance", "--by", "s") == ["strategy", "symbol", "session"]
+    assert complete("report", "series", "--format", "") == ["table", "json", "csv"]
+    assert complete("close", "1", "--reason", "t") == ["tp_hit", "timeout"]
     assert complete("completion", "") == ["bash", "zsh", "fish"]
     assert complete("call", "Health/Check", "") == []
     for command in COMMANDS[:-1]:
@@ -298,6 +301,11 @@ def test_cli_completion_names_every_resource():
     for resource in offered:
         done = serving.run("list", resource, "--columns", "no_such_column")
         assert "has no column" in done.stderr
+
+
+def test_cli_completion_names_every_report():
+    named = re.findall(r"^  ([a-z]+)  ", serving.run("report", "--help").stdout.split("--address")[0], re.MULTILINE)
+    assert complete("report", "") == named
 
 
 # Both ask the script for what follows the words, as the shell itself would.

@@ -94,6 +94,45 @@ static void test_text_table_control_characters_are_escaped(void **state)
                           " 1  a\\nb\\tc\\x1B[1m  \\x9B2J \\xFF\n");
 }
 
+static void add_toned_row(struct tbk_text_table *table)
+{
+    tbk_text_table_toned_cell(table, TBK_TONE_GAIN, "+5", strlen("+5"));
+    tbk_text_table_toned_cell(table, TBK_TONE_LOSS, "lost\n", strlen("lost\n"));
+    tbk_text_table_toned_cell(table, TBK_TONE_NONE, "z", strlen("z"));
+}
+
+static void test_text_table_tones_take_no_width(void **state)
+{
+    (void)state;
+    struct output output;
+    output_open(&output, 0, true);
+    add_row(output.table, "100", "a", "b");
+    add_toned_row(output.table);
+    output_check(&output, "\033[1m id  name    note\033[0m\n"
+                          "100  a       b\n"
+                          " \033[32m+5\033[0m  \033[31mlost\\n\033[0m  z\n");
+}
+
+static void test_text_table_cut_tone_is_ended(void **state)
+{
+    (void)state;
+    struct output output;
+    output_open(&output, 8, true);
+    add_toned_row(output.table);
+    output_check(&output, "\033[1mid  nam\xE2\x80\xA6\033[0m\n"
+                          "\033[32m+5\033[0m  \033[31mlos\xE2\x80\xA6\033[0m\n");
+}
+
+static void test_text_table_without_style_shows_no_tone(void **state)
+{
+    (void)state;
+    struct output output;
+    output_open(&output, 0, false);
+    add_toned_row(output.table);
+    output_check(&output, "id  name    note\n"
+                          "+5  lost\\n  z\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +141,9 @@ int main(void)
         cmocka_unit_test(test_text_table_on_narrow_terminal_cuts_lines),
         cmocka_unit_test(test_text_table_header_is_bold_when_asked),
         cmocka_unit_test(test_text_table_control_characters_are_escaped),
+        cmocka_unit_test(test_text_table_tones_take_no_width),
+        cmocka_unit_test(test_text_table_cut_tone_is_ended),
+        cmocka_unit_test(test_text_table_without_style_shows_no_tone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
