@@ -68,10 +68,45 @@ struct tbk_proportion_test tbk_compare_shares(struct tbk_share a, struct tbk_sha
     return (struct tbk_proportion_test){.statistic = z, .p_value = tbk_normal_p_value(z)};
 }
 
-/* Probability of x + 1 successes in a over that of x, with the margins fixed. */
-static double next_table(double x, double n_a, double n_b, double successes)
+/* All tables with the margins of one. x is the successes in a. */
+struct tables {
+    double n_a, n_b, successes;
+    int64_t first, last, mode; /* smallest, largest and most probable x */
+};
+
+static struct tables tables_like(struct tbk_share a, struct tbk_share b)
 {
-    return (n_a - x) * (successes - x) / ((x + 1) * (n_b - successes + x + 1));
+    const int64_t successes = a.successes + b.successes;
+    struct tables tables = {
+        .n_a = (double)a.n,
+        .n_b = (double)b.n,
+        .successes = (double)successes,
+        .first = successes > b.n ? successes - b.n : 0,
+        .last = successes < a.n ? successes : a.n,
+    };
+    const double mode = (tables.n_a + 1) * (tables.successes + 1) / (tables.n_a + tables.n_b + 2);
+    tables.mode = (int64_t)fmin(fmax(floor(mode), (double)tables.first), (double)tables.last);
+    return tables;
+}
+
+/* Probability of table x + 1 over that of x. */
+static double step_up(const struct tables *tables, int64_t table)
+{
+    const double x = (double)table;
+    return (tables->n_a - x) * (tables->successes - x) / ((x + 1) * (tables->n_b - tables->successes + x + 1));
+}
+
+/* Probability of a table over that of the most probable one. */
+static double weight_of(const struct tables *tables, int64_t table)
+{
+    double weight = 1;
+    for (int64_t x = tables->mode; x < table && weight > 0; x++) {
+        weight *= step_up(tables, x);
+    }
+    for (int64_t x = tables->mode; x > table && weight > 0; x--) {
+        weight /= step_up(tables, x - 1);
+    }
+    return weight;
 }
 
 /* Sums the weights of the tables relative to the most probable one, so that
@@ -79,33 +114,19 @@ static double next_table(double x, double n_a, double n_b, double successes)
  * factorials by lgamma would lose nine digits at a million observations. */
 double tbk_fisher_exact(struct tbk_share a, struct tbk_share b)
 {
-    double n_a = (double)a.n;
-    double n_b = (double)b.n;
-    double successes = (double)a.successes + (double)b.successes;
-    double observed = (double)a.successes;
-    double first = fmax(0, successes - n_b);
-    double last = fmin(n_a, successes);
-    double mode = fmin(fmax(floor((n_a + 1) * (successes + 1) / (n_a + n_b + 2)), first), last);
-
-    double weight_observed = 1;
-    for (double x = mode; x < observed && weight_observed > 0; x++) {
-        weight_observed *= next_table(x, n_a, n_b, successes);
-    }
-    for (double x = mode; x > observed && weight_observed > 0; x--) {
-        weight_observed /= next_table(x - 1, n_a, n_b, successes);
-    }
-    double limit = weight_observed * (1 + 1e-7);
+    const struct tables tables = tables_like(a, b);
+    const double limit = weight_of(&tables, a.successes) * (1 + 1e-7);
     double all = 0;
     double extreme = 0;
     double weight = 1;
-    for (double x = mode; x <= last && weight > 0; x++) {
+    for (int64_t x = tables.mode; x <= tables.last && weight > 0; x++) {
         all += weight;
         extreme += weight <= limit ? weight : 0;
-        weight *= next_table(x, n_a, n_b, successes);
+        weight *= step_up(&tables, x);
     }
     weight = 1;
-    for (double x = mode; x > first && weight > 0; x--) {
-        weight /= next_table(x - 1, n_a, n_b, successes);
+    for (int64_t x = tables.mode; x > tables.first && weight > 0; x--) {
+        weight /= step_up(&tables, x - 1);
         all += weight;
         extreme += weight <= limit ? weight : 0;
     }
@@ -171,8 +192,9 @@ double tbk_chi_squared_p_value(double chi_squared)
 static double gamma_ratio(double a)
 {
     double factor = 1;
-    for (; a < 30; a++) {
+    while (a < 30) {
         factor *= a / (a + 0.5);
+        a += 1;
     }
     static const double terms[] = {
         1, -1.0 / 8, 1.0 / 128, 5.0 / 1024, -21.0 / 32768, -399.0 / 262144, 869.0 / 4194304, 39325.0 / 33554432};
@@ -193,7 +215,8 @@ static double beta_fraction(double a, double b, double x)
     double d = 1 - (a + b) * x / (a + 1);
     d = 1 / (fabs(d) < tiny ? tiny : d);
     double value = d;
-    for (double m = 1; m < 1e5; m++) {
+    for (int step = 1; step < 100000; step++) {
+        const double m = step;
         double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
         double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
         double change = 1;

@@ -174,7 +174,7 @@ static const struct {
 } sections[] = {
 #define SECTION(message, figures)                                                                                 \
     {                                                                                                             \
-        &tradebook__v1__##message##__descriptor, figures, sizeof figures / sizeof figures[0]                      \
+        &tradebook__v1__##message##__descriptor, (figures), sizeof(figures) / sizeof((figures)[0])                \
     }
     SECTION(get_performance_response, get_performance),
     SECTION(performance, performance),
