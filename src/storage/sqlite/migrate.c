@@ -137,9 +137,6 @@ static enum tbk_status run_steps(struct tbk_storage *storage, sqlite3 *db, struc
     if (status == TBK_OK) {
         status = tbk_sqlite_ensure_triggers(db, error);
     }
-    if (status == TBK_OK) {
-        status = tbk_sqlite_catch_up_tenures(db, error);
-    }
     if (status == TBK_OK && version < TBK_SQLITE_SCHEMA_VERSION) {
         char sql[96];
         sqlite3_snprintf(sizeof sql, sql, "INSERT OR REPLACE INTO tb_meta VALUES ('schema_version', %d)",

@@ -133,10 +133,8 @@ enum tbk_status tbk_sqlite_normalise_timestamps(const struct tbk_schema *schema,
 /* triggers.c */
 
 /* Creates the triggers that are missing or differ, such as after a program has
- * made its tables anew. */
+ * made its tables anew, and then catches up with what they would have written. */
 enum tbk_status tbk_sqlite_ensure_triggers(sqlite3 *db, struct tbk_error *error);
-/* Enters into the history of models what happened while there were no triggers. */
-enum tbk_status tbk_sqlite_catch_up_tenures(sqlite3 *db, struct tbk_error *error);
 
 /* rows.c: one row */
 

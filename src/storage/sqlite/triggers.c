@@ -179,7 +179,8 @@ static enum tbk_status is_present(sqlite3 *db, const char *name, const char *sql
     return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(db, rc, "reading the schema", error);
 }
 
-static enum tbk_status ensure_trigger(const struct trigger *trigger, const char *sql, sqlite3 *db,
+/* Sets *made when it was missing or differed. */
+static enum tbk_status ensure_trigger(const struct trigger *trigger, const char *sql, sqlite3 *db, bool *made,
                                       struct tbk_error *error)
 {
     bool present;
@@ -187,33 +188,40 @@ static enum tbk_status ensure_trigger(const struct trigger *trigger, const char 
     if (status != TBK_OK || present) {
         return status;
     }
+    *made = true;
     char drop[128];
     sqlite3_snprintf(sizeof drop, drop, "DROP TRIGGER IF EXISTS %s", trigger->name);
     status = tbk_sqlite_exec(db, drop, "replacing a trigger", error);
     return status == TBK_OK ? tbk_sqlite_exec(db, sql, "creating a trigger", error) : status;
 }
 
+/* Brings up to date what was not told while triggers were missing.
+ *
+ * When somebody was promoted then is not known: not before it was deployed, nor
+ * while another was seen in production, nor in the future. Terms of trades that
+ * are gone would be taken for those of a new one with the same signal id. */
+static enum tbk_status catch_up(sqlite3 *db, struct tbk_error *error)
+{
+    return tbk_sqlite_exec(db,
+                           "DELETE FROM tb_trades WHERE NOT EXISTS (SELECT 1 FROM signal_results r "
+                           "WHERE r.signal_id=tb_trades.signal_id);" END_TENURES BEGIN_TENURES(
+                               "min(" NOW ", max(ifnull(d.deployed_at," NOW
+                               "), ifnull((SELECT max(t.demoted_at) FROM tb_model_tenures t "
+                               "WHERE t.model_type IS d.model_type),'')))"),
+                           "bringing the tables of tradebook up to date", error);
+}
+
 enum tbk_status tbk_sqlite_ensure_triggers(sqlite3 *db, struct tbk_error *error)
 {
     enum tbk_status status = TBK_OK;
+    bool made = false;
     for (int i = 0; status == TBK_OK && i < TRIGGER_COUNT; i++) {
         char *sql = statement_of(&triggers[i]);
         if (sql == NULL) {
             return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while creating the triggers.");
         }
-        status = ensure_trigger(&triggers[i], sql, db, error);
+        status = ensure_trigger(&triggers[i], sql, db, &made, error);
         sqlite3_free(sql);
     }
-    return status;
-}
-
-/* When somebody was promoted unseen is not known: not before it was deployed, nor
- * while another was seen in production, nor in the future. */
-enum tbk_status tbk_sqlite_catch_up_tenures(sqlite3 *db, struct tbk_error *error)
-{
-    return tbk_sqlite_exec(db,
-                           END_TENURES BEGIN_TENURES("min(" NOW ", max(ifnull(d.deployed_at," NOW
-                                                     "), ifnull((SELECT max(t.demoted_at) FROM tb_model_tenures t "
-                                                     "WHERE t.model_type IS d.model_type),'')))"),
-                           "bringing the history of models up to date", error);
+    return status == TBK_OK && made ? catch_up(db, error) : status;
 }
