@@ -17,6 +17,9 @@ enum tbk_exit {
 int tbk_cli_serve(int argc, char **argv);
 int tbk_cli_call(int argc, char **argv);
 int tbk_cli_list(int argc, char **argv);
+int tbk_cli_open(int argc, char **argv);
+int tbk_cli_close(int argc, char **argv);
+int tbk_cli_report(int argc, char **argv);
 int tbk_cli_bench(int argc, char **argv);
 int tbk_cli_version(int argc, char **argv);
 int tbk_cli_completion(int argc, char **argv);

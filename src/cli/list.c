@@ -12,10 +12,9 @@
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/list_output.h"
+#include "cli/pages.h"
 #include "cli/suggest.h"
 #include "schema/schema.h"
-
-enum { PAGE_ROWS_MAX = 1000 };
 
 /* What can be listed. The messages are those of the method's response. */
 struct resource {
@@ -155,15 +154,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const ProtobufCFieldDescriptor *repeated_field(const ProtobufCMessageDescriptor *response)
-{
-    for (unsigned i = 0; i < response->n_fields; i++) {
-        if (response->fields[i].label == PROTOBUF_C_LABEL_REPEATED)
-            return &response->fields[i];
-    }
-    return NULL;
-}
-
 static const struct tbk_table *find_table(const struct tbk_schema *schema,
                                           const ProtobufCMessageDescriptor *message)
 {
@@ -209,34 +199,19 @@ static bool choose_columns(const struct list_args *args, const struct tbk_table 
     return true;
 }
 
-/* The fields that every List method has, by name. */
-static void *field_of(const ProtobufCMessage *message, const char *name)
-{
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
-    return (char *)message + field->offset;
-}
-
-static void set_page_size(ProtobufCMessage *request, int32_t rows)
-{
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, "page_size");
-    *(protobuf_c_boolean *)((char *)request + field->quantifier_offset) = 1;
-    *(int32_t *)((char *)request + field->offset) = rows;
-}
-
 static void set_text(ProtobufCMessage *request, const char *name, const char *text)
 {
-    *(const char **)field_of(request, name) = text;
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, name);
+    *(const char **)((char *)request + field->offset) = text;
 }
 
 /* Prints the rows of one page, at most *left of them. */
 static enum tbk_status print_page(struct tbk_list_output *output, const ProtobufCMessage *response, int64_t *left,
                                   struct tbk_error *error)
 {
-    const ProtobufCFieldDescriptor *field = repeated_field(response->descriptor);
-    size_t count = *(const size_t *)((const char *)response + field->quantifier_offset);
-    ProtobufCMessage *const *rows = *(ProtobufCMessage *const *const *)((const char *)response + field->offset);
+    size_t count;
+    ProtobufCMessage *const *rows = tbk_page_rows(response, &count);
     if ((int64_t)count > *left)
         count = (size_t)*left;
     *left -= (int64_t)count;
@@ -252,10 +227,11 @@ static enum tbk_status print_pages(struct list_args *args, ProtobufCMessage *req
 {
     int64_t left = args->limit;
     ProtobufCMessage *response = NULL;
+    char *token = NULL;
     enum tbk_status status = TBK_OK;
     bool more = true;
     for (bool first = true; more && status == TBK_OK; first = false) {
-        set_page_size(request, left < PAGE_ROWS_MAX ? (int32_t)left : PAGE_ROWS_MAX);
+        tbk_page_ask(request, left, token);
         ProtobufCMessage *next = NULL;
         if (tradebook_call(args->connection.client, args->resource->method, request, NULL, &next, call_error) !=
             TRADEBOOK_OK)
@@ -267,8 +243,7 @@ static enum tbk_status print_pages(struct list_args *args, ProtobufCMessage *req
         /* The token of the request belongs to the response it came with. */
         tradebook_message_free(response);
         response = next;
-        const char *token = *(char **)field_of(response, "next_page_token");
-        set_text(request, "page_token", token);
+        token = tbk_page_token(response);
         more = token != NULL && left > 0 && !ferror(stdout);
     }
     if (status == TBK_OK && !more)
@@ -299,7 +274,7 @@ static int print_list(struct list_args *args, ProtobufCMessage *request, struct 
 static int list(struct list_args *args, const struct tbk_schema *schema)
 {
     const ProtobufCMethodDescriptor *method = tradebook_method(args->resource->method);
-    const struct tbk_table *table = find_table(schema, repeated_field(method->output)->descriptor);
+    const struct tbk_table *table = find_table(schema, tbk_page_field(method->output)->descriptor);
     ProtobufCMessage *request = calloc(1, method->input->sizeof_message);
     struct tbk_list_output output;
     tbk_list_output_init(&output, args->format);

@@ -1,15 +1,14 @@
 #include "cli/list_output.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "base/timestamp.h"
+#include "cli/cell.h"
 #include "json/json_write.h"
 
-enum { PAGE_TEXT_BYTES_MAX = 1024 * 1024 * 1024, SECONDS_CHARS = 19 };
+enum { PAGE_TEXT_BYTES_MAX = 1024 * 1024 * 1024 };
 
 void tbk_list_output_init(struct tbk_list_output *output, const struct tbk_list_format *format)
 {
@@ -38,22 +37,6 @@ static enum tbk_status print_text(struct tbk_list_output *output, struct tbk_err
     return TBK_OK;
 }
 
-static void append_double(double value, struct tbk_dynbuf *out)
-{
-    char text[TBK_DOUBLE_CHARS_MAX];
-    if (isfinite(value))
-        tbk_dynbuf_append(out, text, tbk_double_format(value, text));
-    else
-        tbk_dynbuf_puts(out, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
-}
-
-static void append_timestamp(int64_t us, size_t chars, struct tbk_dynbuf *out)
-{
-    char text[TBK_TIMESTAMP_CHARS + 1];
-    tbk_timestamp_format(us, text);
-    tbk_dynbuf_append(out, text, chars);
-}
-
 /* An enumeration value as on disk. A value this build does not know has no such
  * text and stays a number. */
 static void append_enum(const struct tbk_column *column, int64_t number, struct tbk_dynbuf *out)
@@ -80,17 +63,8 @@ static enum tbk_status table_begin(struct tbk_list_output *output, struct tbk_er
         output->titles[i] =
             (struct tbk_text_column){.title = output->columns[i]->name, .right = is_number(output->columns[i])};
     output->table = tbk_text_table_create(stdout, output->titles, output->column_count, tbk_terminal_width(stdout),
-                                          tbk_terminal_bold(stdout));
+                                          tbk_terminal_styled(stdout));
     return output->table != NULL ? TBK_OK : too_large(error);
-}
-
-/* Eight digits are plenty for reading; exact numbers are for csv and json. */
-static void append_short_double(double value, struct tbk_dynbuf *out)
-{
-    if (fabs(value) < 1e8)
-        tbk_dynbuf_printf(out, "%.8g", value);
-    else
-        append_double(value, out);
 }
 
 /* NULL is empty, a time is shown to the second. */
@@ -108,13 +82,13 @@ static void append_table_cell(const struct tbk_column *column, struct tbk_value 
             tbk_dynbuf_printf(out, "%" PRId64, value.integer);
         return;
     case TBK_VALUE_REAL:
-        append_short_double(value.real, out);
+        tbk_cell_short_double(value.real, out);
         return;
     case TBK_VALUE_TEXT:
         tbk_dynbuf_append(out, value.text.data, value.text.length);
         return;
     case TBK_VALUE_TIMESTAMP:
-        append_timestamp(value.timestamp_us, SECONDS_CHARS, out);
+        tbk_cell_timestamp(value.timestamp_us, TBK_CELL_SECONDS_CHARS, out);
         return;
     }
 }
@@ -144,22 +118,6 @@ static enum tbk_status table_end(struct tbk_list_output *output, struct tbk_erro
 
 /* --- csv, RFC 4180 --- */
 
-static void append_csv_text(const char *text, size_t length, struct tbk_dynbuf *out)
-{
-    /* An empty text is quoted, so that it differs from NULL. */
-    if (length > 0 && strpbrk(text, "\",\r\n") == NULL) {
-        tbk_dynbuf_append(out, text, length);
-        return;
-    }
-    tbk_dynbuf_putc(out, '"');
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '"')
-            tbk_dynbuf_putc(out, '"');
-        tbk_dynbuf_putc(out, text[i]);
-    }
-    tbk_dynbuf_putc(out, '"');
-}
-
 /* The value as it is on disk. */
 static void append_csv_field(const struct tbk_column *column, struct tbk_value value, struct tbk_dynbuf *out)
 {
@@ -173,13 +131,13 @@ static void append_csv_field(const struct tbk_column *column, struct tbk_value v
             tbk_dynbuf_printf(out, "%" PRId64, value.integer);
         return;
     case TBK_VALUE_REAL:
-        append_double(value.real, out);
+        tbk_cell_double(value.real, out);
         return;
     case TBK_VALUE_TEXT:
-        append_csv_text(value.text.data, value.text.length, out);
+        tbk_cell_csv_text(value.text.data, value.text.length, out);
         return;
     case TBK_VALUE_TIMESTAMP:
-        append_timestamp(value.timestamp_us, TBK_TIMESTAMP_CHARS, out);
+        tbk_cell_timestamp(value.timestamp_us, TBK_TIMESTAMP_CHARS, out);
         return;
     }
 }

@@ -8,15 +8,28 @@ tbk_layer(cli
     cli/bench_run.c
     cli/call.c
     cli/catalog.c
+    cli/cell.c
     cli/completion.c
     cli/config.c
     cli/connection.c
+    cli/field_path.c
+    cli/figure.c
+    cli/flat.c
     cli/histogram.c
     cli/list.c
     cli/list_output.c
+    cli/pages.c
+    cli/plot.c
+    cli/report.c
+    cli/report_kinds.c
+    cli/report_print.c
+    cli/report_view.c
+    cli/request.c
     cli/serve.c
     cli/suggest.c
+    cli/terminal.c
     cli/text_table.c
+    cli/trade.c
     cli/version.c
   LINK tbk_transport tbk_json tradebook_static PkgConfig::INIH)
 

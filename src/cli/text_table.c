@@ -3,8 +3,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/dynbuf.h"
 #include "base/text.h"
@@ -12,17 +10,19 @@
 enum {
     GAP = 2,               /* spaces between columns */
     SHRUNK_WIDTH_MIN = 20, /* no column of text becomes narrower; a time fits */
-    TERMINAL_WIDTH_DEFAULT = 80,
 };
 #define TEXT_BYTES_MAX ((size_t)1024 * 1024 * 1024)
 #define ELLIPSIS       "\xE2\x80\xA6"
+
+/* Around a cell with a tone; no cell can hold them, as control characters are escaped. */
+enum { MARK_TONE_END = 1, MARK_TONE = 2 /* + enum tbk_tone */ };
 
 struct tbk_text_table {
     FILE *out;
     const struct tbk_text_column *columns;
     size_t column_count;
     size_t width_max;
-    bool bold_header;
+    bool styled;
     bool has_widths;
     size_t *widths;
     struct tbk_dynbuf cells; /* texts, each with a NUL behind it */
@@ -30,7 +30,7 @@ struct tbk_text_table {
 };
 
 struct tbk_text_table *tbk_text_table_create(FILE *out, const struct tbk_text_column *columns, size_t column_count,
-                                             size_t width_max, bool bold_header)
+                                             size_t width_max, bool styled)
 {
     struct tbk_text_table *table = calloc(1, sizeof *table);
     size_t *widths = calloc(column_count, sizeof *widths);
@@ -43,7 +43,7 @@ struct tbk_text_table *tbk_text_table_create(FILE *out, const struct tbk_text_co
                                      .columns = columns,
                                      .column_count = column_count,
                                      .width_max = width_max,
-                                     .bold_header = bold_header,
+                                     .styled = styled,
                                      .widths = widths};
     tbk_dynbuf_init(&table->cells, TEXT_BYTES_MAX);
     tbk_dynbuf_init(&table->line, TEXT_BYTES_MAX);
@@ -60,7 +60,7 @@ void tbk_text_table_destroy(struct tbk_text_table *table)
     free(table);
 }
 
-void tbk_text_table_cell(struct tbk_text_table *table, const char *text, size_t length)
+static void append_escaped(struct tbk_text_table *table, const char *text, size_t length)
 {
     for (size_t i = 0; i < length;) {
         uint32_t code_point;
@@ -80,12 +80,40 @@ void tbk_text_table_cell(struct tbk_text_table *table, const char *text, size_t 
             tbk_dynbuf_append(&table->cells, text + i, step);
         i += step;
     }
+}
+
+void tbk_text_table_cell(struct tbk_text_table *table, const char *text, size_t length)
+{
+    tbk_text_table_toned_cell(table, TBK_TONE_NONE, text, length);
+}
+
+void tbk_text_table_toned_cell(struct tbk_text_table *table, enum tbk_tone tone, const char *text, size_t length)
+{
+    bool marked = table->styled && tone != TBK_TONE_NONE;
+    if (marked)
+        tbk_dynbuf_putc(&table->cells, (char)(MARK_TONE + (int)tone));
+    append_escaped(table, text, length);
+    if (marked)
+        tbk_dynbuf_putc(&table->cells, MARK_TONE_END);
     tbk_dynbuf_putc(&table->cells, '\0');
+}
+
+static bool is_mark(char c)
+{
+    return (unsigned char)c < 0x20;
+}
+
+static bool starts_character(char c)
+{
+    return ((unsigned char)c & 0xC0) != 0x80 && !is_mark(c);
 }
 
 static size_t width_of(const char *text)
 {
-    return tbk_utf8_count(text, strlen(text));
+    size_t width = 0;
+    for (; *text != '\0'; text++)
+        width += starts_character(*text);
+    return width;
 }
 
 /* Takes one character at a time from the widest column of text until the row
@@ -127,12 +155,12 @@ static void set_widths(struct tbk_text_table *table)
     table->has_widths = true;
 }
 
-/* Bytes of the first count characters of text. */
+/* Bytes of the first count characters of text, with the marks among them. */
 static size_t bytes_of(const char *text, size_t count)
 {
     size_t bytes = 0;
     for (; text[bytes] != '\0'; bytes++) {
-        if (((unsigned char)text[bytes] & 0xC0) != 0x80 && count-- == 0)
+        if (starts_character(text[bytes]) && count-- == 0)
             break;
     }
     return bytes;
@@ -170,18 +198,35 @@ static void append_cell(struct tbk_text_table *table, size_t column, const char 
         append_spaces(&table->line, GAP + (table->columns[column].right ? 0 : padding));
 }
 
+/* Writes length bytes of a line, marks as what a terminal understands. Returns
+ * whether a tone is still on. */
+static bool print_text(FILE *out, const char *text, size_t length)
+{
+    bool toned = false;
+    for (size_t i = 0; i < length; i++) {
+        if (!is_mark(text[i])) {
+            putc(text[i], out);
+            continue;
+        }
+        toned = text[i] != MARK_TONE_END;
+        fputs(toned ? tbk_tone_start((enum tbk_tone)(text[i] - MARK_TONE)) : TBK_TONE_RESET, out);
+    }
+    return toned;
+}
+
 static void print_line(struct tbk_text_table *table, bool bold)
 {
     if (bold)
-        fputs("\033[1m", table->out);
+        fputs(tbk_tone_start(TBK_TONE_BOLD), table->out);
     const char *text = tbk_dynbuf_text(&table->line);
-    if (table->width_max > 0 && width_of(text) > table->width_max) {
-        fwrite(text, 1, bytes_of(text, table->width_max - 1), table->out);
+    bool cut = table->width_max > 0 && width_of(text) > table->width_max;
+    size_t length = cut ? bytes_of(text, table->width_max - 1) : strlen(text);
+    bool toned = print_text(table->out, text, length);
+    if (cut)
         fputs(ELLIPSIS, table->out);
-    } else {
-        fputs(text, table->out);
-    }
-    fputs(bold ? "\033[0m\n" : "\n", table->out);
+    if (toned || bold)
+        fputs(TBK_TONE_RESET, table->out);
+    putc('\n', table->out);
     tbk_dynbuf_clear(&table->line);
 }
 
@@ -189,7 +234,7 @@ static void print_header(struct tbk_text_table *table)
 {
     for (size_t i = 0; i < table->column_count; i++)
         append_cell(table, i, table->columns[i].title);
-    print_line(table, table->bold_header);
+    print_line(table, table->styled);
 }
 
 bool tbk_text_table_flush(struct tbk_text_table *table)
@@ -212,23 +257,4 @@ bool tbk_text_table_flush(struct tbk_text_table *table)
     }
     tbk_dynbuf_clear(&table->cells);
     return complete;
-}
-
-size_t tbk_terminal_width(FILE *out)
-{
-    struct winsize size;
-    if (!isatty(fileno(out)))
-        return 0;
-    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return TERMINAL_WIDTH_DEFAULT;
-    return size.ws_col;
-}
-
-bool tbk_terminal_bold(FILE *out)
-{
-    const char *no_color = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
-    if (no_color != NULL && no_color[0] != '\0')
-        return false;
-    return isatty(fileno(out)) && term != NULL && strcmp(term, "dumb") != 0;
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "cli/terminal.h"
+
 struct tbk_text_column {
     const char *title;
     bool right; /* align right: numbers, which are never cut by their column */
@@ -17,23 +19,20 @@ struct tbk_text_column {
 struct tbk_text_table;
 
 /* columns is read until the table is destroyed. width_max is the width of a
- * terminal in characters, 0 to cut nothing. NULL when memory is exhausted. */
+ * terminal in characters, 0 to cut nothing; styled, whether the header is bold
+ * and tones are shown. NULL when memory is exhausted. */
 struct tbk_text_table *tbk_text_table_create(FILE *out, const struct tbk_text_column *columns, size_t column_count,
-                                             size_t width_max, bool bold_header);
+                                             size_t width_max, bool styled);
 void tbk_text_table_destroy(struct tbk_text_table *table);
 
 /* Adds the next cell of the current row, valid UTF-8 or not. Control characters
  * are shown as \n, \t or \x1B. */
 void tbk_text_table_cell(struct tbk_text_table *table, const char *text, size_t length);
+void tbk_text_table_toned_cell(struct tbk_text_table *table, enum tbk_tone tone, const char *text, size_t length);
 
 /* Prints the collected rows, before them the header the first time. The number
  * of cells added is a multiple of the number of columns. False when memory was
  * exhausted; some rows are then missing. */
 bool tbk_text_table_flush(struct tbk_text_table *table);
-
-/* Width of the terminal behind out; 0 when it is none. */
-size_t tbk_terminal_width(FILE *out);
-/* Whether out is a terminal that may be sent bold text (NO_COLOR, TERM). */
-bool tbk_terminal_bold(FILE *out);
 
 #endif
