@@ -39,12 +39,14 @@ static const struct setting settings[] = {
     {"listen", "URL", KIND_LIST, FIELD(listen), 0, 0, NULL, NULL,
      "Address to serve: tcp://HOST:PORT (port 0 picks one), ipc:///PATH or ws://HOST:PORT/PATH. May be given "
      "several times, or as a list with commas. Default: " TBK_DEFAULT_TCP_URL " and the ipc socket of this user"},
+    {"events", "URL", KIND_LIST, FIELD(events), 0, 0, NULL, TBK_DEFAULT_EVENTS_URL,
+     "Address to publish events at; as for --listen"},
     {"breakeven-band", "PERCENT", KIND_REAL, FIELD(breakeven_band), 0, 100, NULL, "0",
      "Trades that end within plus or minus PERCENT count as breakeven"},
     {"readers", "N", KIND_WHOLE, FIELD(readers), 1, 64, NULL, "2", "Threads that read the database"},
     {"contexts", "N", KIND_WHOLE, FIELD(contexts), 1, 16384, NULL, "1024", "Requests in flight"},
     {"connections", "N", KIND_WHOLE, FIELD(connections), 1, 1000000, NULL, "1024",
-     "Connections; further ones are closed at once"},
+     "Connections, of --listen and of --events each; further ones are closed at once"},
     {"queue", "N", KIND_WHOLE, FIELD(queue), 1, 1000000, NULL, "512",
      "Requests that wait, for readers and for the writer each; further ones answer RESOURCE_EXHAUSTED"},
     {"message-bytes", "BYTES", KIND_WHOLE, FIELD(message_bytes), 1024, 64 << 20, NULL, "1048576",
@@ -57,6 +59,10 @@ static const struct setting settings[] = {
      "A client that does not take its reply for so long is disconnected"},
     {"request-retention", "SECONDS", KIND_WHOLE, FIELD(request_retention_s), 1, 31536000, NULL, "86400",
      "How long the answer to a request id is kept for retries"},
+    {"event-retention", "SECONDS", KIND_WHOLE, FIELD(event_retention_s), 1, 3153600000, NULL, "2592000",
+     "How long events are kept for subscribers to read again"},
+    {"heartbeat-ms", "MS", KIND_WHOLE, FIELD(heartbeat_ms), 10, 60000, NULL, "1000",
+     "How often subscribers are told the newest event's number"},
     {"ipc-mode", "MODE", KIND_OCTAL, FIELD(ipc_mode), 0, 0777, NULL, "0600", "Permissions of ipc sockets"},
     {"log-level", "LEVEL", KIND_CHOICE, FIELD(log_level), 0, 0, log_levels, "info",
      "debug, info, warning, error or off"},
@@ -480,4 +486,5 @@ void tbk_config_fini(struct tbk_config *config)
     free(config->db);
     free(config->config);
     list_clear(&config->listen);
+    list_clear(&config->events);
 }

@@ -23,6 +23,7 @@ struct tbk_config_list {
 struct tbk_config {
     char *db;
     struct tbk_config_list listen;
+    struct tbk_config_list events;
     double breakeven_band;
     int64_t readers;
     int64_t contexts;
@@ -33,6 +34,8 @@ struct tbk_config {
     int64_t timeout_max_ms;
     int64_t send_timeout_ms;
     int64_t request_retention_s;
+    int64_t event_retention_s;
+    int64_t heartbeat_ms;
     int64_t ipc_mode;
     int64_t log_level;  /* enum tbk_log_level */
     int64_t log_format; /* enum tbk_log_format */

@@ -24,6 +24,7 @@
 #include "schema/schema.h"
 #include "services/service.h"
 #include "storage/storage.h"
+#include "transport/broadcast.h"
 #include "transport/server.h"
 
 enum {
@@ -46,6 +47,7 @@ struct serving {
     struct tbk_storage_info info;
     struct tbk_analytics *analytics;
     struct tbk_service_context context;
+    struct tbk_broadcast *broadcast;
     struct tbk_dispatch *dispatch;
     struct tbk_server *server;
 };
@@ -92,7 +94,7 @@ static void release_signals(void)
 static void provide_descriptors(const struct tbk_config *config)
 {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)config->connections + DESCRIPTORS_BESIDES_CONNECTIONS;
+    rlim_t needed = 2 * (rlim_t)config->connections + DESCRIPTORS_BESIDES_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
     limit.rlim_cur = limit.rlim_max;
@@ -120,6 +122,18 @@ static enum tbk_status open_storage(struct serving *serving, struct tbk_error *e
     return TBK_OK;
 }
 
+static enum tbk_status start_broadcast(struct serving *serving, struct tbk_error *error)
+{
+    const struct tbk_config *settings = &serving->config;
+    const struct tbk_broadcast_config config = {
+        .urls = (const char *const *)settings->events.items,
+        .url_count = settings->events.count,
+        .connections_max = (unsigned)settings->connections,
+        .ipc_permissions = (unsigned)settings->ipc_mode,
+    };
+    return tbk_broadcast_create(&config, &serving->broadcast, error);
+}
+
 static enum tbk_status start_dispatch(struct serving *serving, struct tbk_error *error)
 {
     const struct tbk_config *settings = &serving->config;
@@ -143,6 +157,9 @@ static enum tbk_status start_dispatch(struct serving *serving, struct tbk_error 
         .timeout_default_ms = settings->timeout_default_ms,
         .timeout_max_ms = settings->timeout_max_ms,
         .request_retention_s = settings->request_retention_s,
+        .event_retention_s = settings->event_retention_s,
+        .heartbeat_ms = settings->heartbeat_ms,
+        .publisher = tbk_broadcast_publisher(serving->broadcast),
         .on_fatal = on_fatal,
         .on_fatal_argument = serving,
     };
@@ -174,6 +191,8 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
     if (status == TBK_OK)
         status = tbk_analytics_create(serving->ops, serving->storage, &serving->analytics, error);
     if (status == TBK_OK)
+        status = start_broadcast(serving, error);
+    if (status == TBK_OK)
         status = start_dispatch(serving, error);
     if (status == TBK_OK)
         status = start_server(serving, error);
@@ -184,8 +203,12 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
 static void announce(const struct serving *serving)
 {
     size_t count = serving->config.listen.count;
+    size_t events_count = serving->config.events.count;
     for (size_t i = 0; i < count; i++)
         tbk_log(TBK_LOG_INFO, "listening", TBK_LOG_STR("address", tbk_server_address(serving->server, i)));
+    for (size_t i = 0; i < events_count; i++)
+        tbk_log(TBK_LOG_INFO, "publishing events",
+                TBK_LOG_STR("address", tbk_broadcast_address(serving->broadcast, i)));
     tbk_log(TBK_LOG_INFO, "ready", TBK_LOG_STR("database", serving->info.location));
     int fd = (int)serving->config.ready_fd;
     if (fd < 0)
@@ -193,6 +216,8 @@ static void announce(const struct serving *serving)
     dprintf(fd, "ready\n");
     for (size_t i = 0; i < count; i++)
         dprintf(fd, "listen %s\n", tbk_server_address(serving->server, i));
+    for (size_t i = 0; i < events_count; i++)
+        dprintf(fd, "events %s\n", tbk_broadcast_address(serving->broadcast, i));
     close(fd);
 }
 
@@ -269,18 +294,22 @@ static int serve(struct serving *serving)
     return exit_status;
 }
 
+static enum tbk_status check_urls(const struct tbk_config_list *urls, struct tbk_error *error)
+{
+    enum tbk_status status = TBK_OK;
+    for (size_t i = 0; status == TBK_OK && i < urls->count; i++)
+        status = tbk_server_check_url(urls->items[i], error);
+    return status;
+}
+
 /* What the table of settings cannot check. Before anything is created. */
 static enum tbk_status check(const struct tbk_config *config, struct tbk_error *error)
 {
     if (config->ready_fd >= 0 && fcntl((int)config->ready_fd, F_GETFD) < 0)
         return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--ready-fd: descriptor %d is not open",
                              (int)config->ready_fd);
-    for (size_t i = 0; i < config->listen.count; i++) {
-        enum tbk_status status = tbk_server_check_url(config->listen.items[i], error);
-        if (status != TBK_OK)
-            return status;
-    }
-    return TBK_OK;
+    enum tbk_status status = check_urls(&config->listen, error);
+    return status == TBK_OK ? check_urls(&config->events, error) : status;
 }
 
 int tbk_cli_serve(int argc, char **argv)

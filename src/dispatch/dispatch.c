@@ -226,6 +226,9 @@ enum tbk_status tbk_dispatch_create(const struct tbk_dispatch_config *config, st
     pthread_cond_init(&dispatch->drained, NULL);
     enum tbk_status status = tbk_methods_create(config->context->schema, &dispatch->methods, error);
     if (status == TBK_OK) {
+        status = tbk_relay_start(&dispatch->relay, dispatch, error);
+    }
+    if (status == TBK_OK) {
         status = tbk_writer_start(&dispatch->writer, dispatch, error);
     }
     if (status == TBK_OK) {
@@ -259,6 +262,9 @@ void tbk_dispatch_destroy(struct tbk_dispatch *dispatch)
     }
     if (dispatch->writer.dispatch != NULL) {
         tbk_writer_stop(&dispatch->writer);
+    }
+    if (dispatch->relay.dispatch != NULL) {
+        tbk_relay_stop(&dispatch->relay);
     }
     tbk_methods_destroy(dispatch->methods);
     tbk_job_pool_fini(&dispatch->pool);

@@ -33,6 +33,13 @@ struct tbk_responder {
     void (*discard)(struct tbk_responder *responder, bool more);
 };
 
+/* Where events go; implemented by the transport. Called from one thread. */
+struct tbk_publisher {
+    /* Hands a message (topic, NUL, serialised event) to whoever subscribes. Must not
+     * block; who is slow may miss it. more: as for tbk_responder.send. */
+    void (*publish)(struct tbk_publisher *publisher, const uint8_t *message, size_t length, bool more);
+};
+
 struct tbk_dispatch_config {
     const struct tbk_service_context *context; /* schema, storage, settings; outlives dispatch */
     unsigned reader_threads;                   /* 1..64 */
@@ -42,6 +49,9 @@ struct tbk_dispatch_config {
     int64_t timeout_default_ms;                /* for requests without timeout_ms */
     int64_t timeout_max_ms;                    /* larger timeouts are taken as this */
     int64_t request_retention_s;               /* how long answers to request ids are kept */
+    int64_t event_retention_s;                 /* how long events are kept */
+    int64_t heartbeat_ms;                      /* how often one is published */
+    struct tbk_publisher *publisher;           /* outlives dispatch */
     /* The outcome of a commit is unknown; the process must end so that recovery
      * decides. Called once, from the writer's thread. */
     void (*on_fatal)(void *argument, const struct tbk_error *error);

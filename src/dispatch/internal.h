@@ -24,8 +24,24 @@ struct tbk_writer {
     struct tbk_queue queue;
     pthread_t thread;
     struct tbk_session *session;
-    int64_t pruned_us; /* monotonic, last time old request ids were forgotten */
-    bool broken;       /* a commit is undecided; nothing is executed any more */
+    int64_t pruned_us;    /* monotonic, last time old request ids and events were forgotten */
+    int64_t newest_event; /* as of the last commit */
+    bool broken;          /* a commit is undecided; nothing is executed any more */
+};
+
+/* The thread that tells of new events, whoever has committed them. */
+struct tbk_relay {
+    struct tbk_dispatch *dispatch;
+    struct tbk_session *session;
+    struct tbk_arena *arena; /* of one batch */
+    pthread_t thread;
+    pthread_mutex_t mutex; /* for the next two */
+    pthread_cond_t woken;
+    bool awake; /* our writer has committed events */
+    bool stopping;
+    int64_t published;    /* sequence of the last event that was published */
+    int64_t heartbeat_us; /* monotonic, when the next one is due */
+    bool failing;         /* the last attempt to read failed, as was logged */
 };
 
 struct tbk_dispatch {
@@ -34,6 +50,7 @@ struct tbk_dispatch {
     struct tbk_job_pool pool;
     struct tbk_readers readers;
     struct tbk_writer writer;
+    struct tbk_relay relay;
     atomic_bool draining;
     atomic_uint pending; /* jobs in queues or in work */
     pthread_mutex_t drain_mutex;
@@ -47,6 +64,12 @@ void tbk_readers_stop(struct tbk_readers *readers);
 enum tbk_status tbk_writer_start(struct tbk_writer *writer, struct tbk_dispatch *dispatch,
                                  struct tbk_error *error) TBK_MUST_CHECK;
 void tbk_writer_stop(struct tbk_writer *writer);
+
+enum tbk_status tbk_relay_start(struct tbk_relay *relay, struct tbk_dispatch *dispatch,
+                                struct tbk_error *error) TBK_MUST_CHECK;
+/* There are new events, and they are committed. Any thread. */
+void tbk_relay_wake(struct tbk_relay *relay);
+void tbk_relay_stop(struct tbk_relay *relay);
 
 /* Sends the reply of a queued job. more: see struct tbk_responder. */
 void tbk_dispatch_finish(struct tbk_dispatch *dispatch, struct tbk_job *job, bool more);

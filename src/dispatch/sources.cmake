@@ -5,6 +5,7 @@ tbk_layer(dispatch
     dispatch/job.c
     dispatch/queue.c
     dispatch/readers.c
+    dispatch/relay.c
     dispatch/reply.c
     dispatch/wire.c
     dispatch/writer.c

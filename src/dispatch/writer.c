@@ -16,7 +16,7 @@
 /* Requests of one transaction at most; the sync is amortised long before. */
 enum { BATCH_MAX = 512 };
 
-/* Forgetting old request ids: how often, and how many rows at most at a time. */
+/* Forgetting old request ids and events: how often, and how many rows at most at a time. */
 enum { PRUNE_EVERY_US = 1000 * 1000, PRUNE_ROWS_MAX = 2000 };
 
 static const struct tbk_storage_ops *ops_of(const struct tbk_writer *writer)
@@ -109,19 +109,25 @@ static bool execute(struct tbk_writer *writer, struct tbk_job *job)
     return false;
 }
 
-/* Forgets request ids past their retention, a little at a time. Part of a batch's
- * transaction: one of its own would cost a sync, and could wait for another
- * program's lock while requests wait for the writer. */
+/* Forgets request ids and events past their retention, a little at a time. Part of
+ * a batch's transaction: one of its own would cost a sync, and could wait for
+ * another program's lock while requests wait for the writer. */
 static enum tbk_status prune(struct tbk_writer *writer, struct tbk_error *error)
 {
+    const struct tbk_dispatch_config *config = &writer->dispatch->config;
     const int64_t now = tbk_monotonic_us();
     if (now - writer->pruned_us < PRUNE_EVERY_US) {
         return TBK_OK;
     }
     writer->pruned_us = now;
-    const int64_t before = tbk_now_us() - writer->dispatch->config.request_retention_s * 1000000;
     unsigned rows;
-    return ops_of(writer)->request_prune(writer->session, before, PRUNE_ROWS_MAX, &rows, error);
+    const int64_t wall_us = tbk_now_us();
+    const enum tbk_status status = ops_of(writer)->request_prune(
+        writer->session, wall_us - config->request_retention_s * 1000000, PRUNE_ROWS_MAX, &rows, error);
+    return status == TBK_OK
+               ? ops_of(writer)->event_prune(writer->session, wall_us - config->event_retention_s * 1000000,
+                                             PRUNE_ROWS_MAX, &rows, error)
+               : status;
 }
 
 /* Executes and commits; on failure *ret_error is what every request answers. */
@@ -143,11 +149,17 @@ static enum tbk_status commit_batch(struct tbk_writer *writer, struct tbk_job *f
             return error->status;
         }
     }
-    if (prune(writer, error) != TBK_OK) {
+    struct tbk_event_range events;
+    if (prune(writer, error) != TBK_OK || ops->event_range(writer->session, &events, error) != TBK_OK) {
         ops->rollback(writer->session);
         return error->status;
     }
-    return ops->commit(writer->session, error);
+    const enum tbk_status committed = ops->commit(writer->session, error);
+    if (committed == TBK_OK && events.newest != writer->newest_event) {
+        writer->newest_event = events.newest;
+        tbk_relay_wake(&writer->dispatch->relay);
+    }
+    return committed;
 }
 
 /* The outcome is unknown: nobody may be told OK or failed. */

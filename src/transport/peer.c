@@ -18,11 +18,13 @@ enum {
     UNREAD_BYTES_MAX = 1 << 20,
 };
 
-/* One frame to write, whole. */
+/* One frame to write, whole: own, or shared with other peers. */
 struct reply {
     struct reply *next;
+    const uint8_t *bytes;
     size_t length;
-    uint8_t bytes[];
+    struct tbk_shared_frame *shared; /* what bytes are of, or NULL */
+    uint8_t own[];
 };
 
 /* One frame read, and the way back for its answer. */
@@ -57,7 +59,8 @@ struct tbk_peer {
 
     pthread_mutex_t lock; /* for what follows */
     bool closed;
-    bool paused; /* reading waits for the peer to take replies */
+    bool subscribed; /* of a publisher: takes frames */
+    bool paused;     /* reading waits for the peer to take replies */
     nng_aio *write_aio;
     struct reply *first_reply;
     struct reply **last_reply;
@@ -131,6 +134,11 @@ void tbk_peer_close(struct tbk_peer *peer)
 
 /* Writing ------------------------------------------------------------------ */
 
+static bool publishes(const struct tbk_peer *peer)
+{
+    return tbk_streams_settings(peer->streams)->dispatch == NULL;
+}
+
 static bool too_much_unread(const struct tbk_peer *peer)
 {
     return peer->unread_replies >= UNREAD_REPLIES_MAX || peer->unread_bytes >= UNREAD_BYTES_MAX;
@@ -138,6 +146,8 @@ static bool too_much_unread(const struct tbk_peer *peer)
 
 static nng_duration ms_until(int64_t end_us)
 {
+    if (end_us == INT64_MAX)
+        return NNG_DURATION_INFINITE;
     int64_t left_ms = (end_us - tbk_monotonic_us()) / 1000;
     return left_ms > 0 ? (nng_duration)left_ms + 1 : 1;
 }
@@ -153,7 +163,8 @@ static void continue_write(struct tbk_peer *peer)
         size_t begin = skip < reply->length ? skip : reply->length;
         skip -= begin;
         if (begin < reply->length)
-            parts[count++] = (nng_iov){.iov_buf = reply->bytes + begin, .iov_len = reply->length - begin};
+            parts[count++] =
+                (nng_iov){.iov_buf = (void *)(uintptr_t)(reply->bytes + begin), .iov_len = reply->length - begin};
     }
     nng_aio_set_iov(peer->write_aio, count, parts);
     nng_aio_set_timeout(peer->write_aio, ms_until(peer->write_end_us));
@@ -168,21 +179,42 @@ static void start_write(struct tbk_peer *peer)
          reply = reply->next)
         peer->writing++;
     peer->write_offset = 0;
-    peer->write_end_us = tbk_monotonic_us() + tbk_streams_settings(peer->streams)->send_timeout_ms * 1000;
+    /* A slow subscriber loses frames, not its connection. */
+    peer->write_end_us = publishes(peer)
+                             ? INT64_MAX
+                             : tbk_monotonic_us() + tbk_streams_settings(peer->streams)->send_timeout_ms * 1000;
     continue_write(peer);
 }
 
-/* Under the lock. */
-static void drop_first_reply(struct tbk_peer *peer)
+/* Under the lock. Takes the reply out of the list and frees it. */
+static void drop_reply(struct tbk_peer *peer, struct reply **link)
 {
-    struct reply *reply = peer->first_reply;
-    peer->first_reply = reply->next;
-    if (peer->first_reply == NULL)
-        peer->last_reply = &peer->first_reply;
+    struct reply *reply = *link;
+    *link = reply->next;
+    if (*link == NULL)
+        peer->last_reply = link;
     peer->unread_replies--;
     peer->unread_bytes -= reply->length;
+    tbk_shared_frame_release(reply->shared);
     free(reply);
     tbk_streams_paid(peer->streams);
+}
+
+static void drop_first_reply(struct tbk_peer *peer)
+{
+    drop_reply(peer, &peer->first_reply);
+}
+
+/* Under the lock. Makes room for a frame of a publisher: the oldest that are not
+ * being written go. */
+static void drop_oldest(struct tbk_peer *peer, size_t length)
+{
+    struct reply **link = &peer->first_reply;
+    for (unsigned i = 0; i < peer->writing; i++)
+        link = &(*link)->next;
+    while (*link != NULL && (peer->unread_replies >= TBK_SUBSCRIBER_FRAMES_MAX ||
+                             peer->unread_bytes + length > TBK_SUBSCRIBER_BYTES_MAX))
+        drop_reply(peer, link);
 }
 
 /* Under the lock. True while a write runs. */
@@ -242,11 +274,10 @@ static void write_queued(struct tbk_peer *peer)
 /* Peers whose replies this thread holds back; each holds a reference. */
 static _Thread_local struct tbk_peer *held_peers;
 
-/* Takes reply over. more: write_held follows. */
-static void queue_reply(struct tbk_peer *peer, struct reply *reply, bool more)
+/* Under the lock. Takes reply over. more: write_held follows. */
+static void queue_locked(struct tbk_peer *peer, struct reply *reply, bool more)
 {
     tbk_streams_owe(peer->streams);
-    pthread_mutex_lock(&peer->lock);
     *peer->last_reply = reply;
     peer->last_reply = &reply->next;
     peer->unread_replies++;
@@ -259,6 +290,12 @@ static void queue_reply(struct tbk_peer *peer, struct reply *reply, bool more)
         peer->next_held = held_peers;
         held_peers = peer;
     }
+}
+
+static void queue_reply(struct tbk_peer *peer, struct reply *reply, bool more)
+{
+    pthread_mutex_lock(&peer->lock);
+    queue_locked(peer, reply, more);
     pthread_mutex_unlock(&peer->lock);
 }
 
@@ -279,8 +316,30 @@ static struct reply *reply_create(size_t length)
 {
     struct reply *reply = malloc(sizeof *reply + length);
     if (reply != NULL)
-        *reply = (struct reply){.length = length};
+        *reply = (struct reply){.bytes = reply->own, .length = length};
     return reply;
+}
+
+/* Publishing --------------------------------------------------------------- */
+
+void tbk_peer_offer(struct tbk_peer *peer, struct tbk_shared_frame *frame)
+{
+    pthread_mutex_lock(&peer->lock);
+    /* A peer that is not closed has its reading chain, hence a reference. */
+    struct reply *reply = peer->subscribed && !peer->closed ? malloc(sizeof *reply) : NULL;
+    if (reply != NULL) {
+        *reply = (struct reply){.shared = frame};
+        reply->bytes = tbk_shared_frame_bytes(frame, peer->ipc, &reply->length);
+        tbk_shared_frame_hold(frame);
+        drop_oldest(peer, reply->length);
+        queue_locked(peer, reply, true);
+    }
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void tbk_peers_write(void)
+{
+    write_held();
 }
 
 /* Answering ---------------------------------------------------------------- */
@@ -294,7 +353,7 @@ static uint8_t *responder_reserve(struct tbk_responder *responder, size_t length
     request->reply = reply_create(head_bytes + request->backtrace_bytes + length);
     if (request->reply == NULL)
         return NULL;
-    uint8_t *out = request->reply->bytes;
+    uint8_t *out = request->reply->own;
     tbk_frame_head_write(ipc, request->backtrace_bytes + length, out);
     memcpy(out + head_bytes, request->payload, request->backtrace_bytes);
     return out + head_bytes + request->backtrace_bytes;
@@ -365,11 +424,20 @@ static enum step read_handshake(struct tbk_peer *peer)
 {
     if (input_bytes(peer) < TBK_HANDSHAKE_BYTES)
         return STEP_READ;
-    if (!tbk_is_req_handshake(peer->input + peer->input_begin))
+    if (!tbk_is_handshake(publishes(peer) ? TBK_SP_SUB : TBK_SP_REQ, peer->input + peer->input_begin))
         return STEP_CLOSE;
     peer->input_begin += TBK_HANDSHAKE_BYTES;
     peer->shaken_hands = true;
+    pthread_mutex_lock(&peer->lock);
+    peer->subscribed = publishes(peer);
+    pthread_mutex_unlock(&peer->lock);
     return STEP_AGAIN;
+}
+
+/* Subscribers choose among what they get; they have nothing to say. */
+static enum step read_nothing(struct tbk_peer *peer)
+{
+    return input_bytes(peer) == 0 ? STEP_READ : STEP_CLOSE;
 }
 
 static enum step read_head(struct tbk_peer *peer)
@@ -427,6 +495,8 @@ static enum step next_step(struct tbk_peer *peer)
 {
     if (!peer->shaken_hands)
         return read_handshake(peer);
+    if (publishes(peer))
+        return read_nothing(peer);
     return peer->request == NULL ? read_head(peer) : read_request(peer);
 }
 
@@ -530,7 +600,7 @@ static bool queue_handshake(struct tbk_peer *peer)
     struct reply *handshake = reply_create(TBK_HANDSHAKE_BYTES);
     if (handshake == NULL)
         return false;
-    memcpy(handshake->bytes, tbk_rep_handshake, TBK_HANDSHAKE_BYTES);
+    tbk_handshake_write(publishes(peer) ? TBK_SP_PUB : TBK_SP_REP, handshake->own);
     queue_reply(peer, handshake, false);
     return true;
 }

@@ -1,6 +1,8 @@
 /*
- * One connection of streams.h: reads requests, hands them to dispatch, writes
- * the replies. Two chains of nng operations, one that reads and one that writes,
+ * One connection of streams.h. Of a server of requests: reads requests, hands them
+ * to dispatch, writes the replies. Of a publisher: writes the frames it is
+ * offered, and drops the oldest of those that wait when the peer is slow. Two
+ * chains of nng operations, one that reads and one that writes,
  * each of which runs one step at a time on a thread of nng:
  *
  *   read   bytes -> frame -> slot free? -> tbk_dispatch_submit -> next frame
@@ -19,8 +21,12 @@
 #include <nng/nng.h>
 #include <stdbool.h>
 
+struct tbk_shared_frame;
 struct tbk_streams;
 struct tbk_peer;
+
+/* Frames that wait for one slow subscriber. */
+enum { TBK_SUBSCRIBER_FRAMES_MAX = 2048, TBK_SUBSCRIBER_BYTES_MAX = 1 << 20 };
 
 /* Links of a peer in the lists of its streams, guarded by their lock. */
 struct tbk_peer_links {
@@ -40,5 +46,12 @@ void tbk_peer_resume(struct tbk_peer *peer);
 /* Ends the connection; requests in flight are answered into the void. Any
  * thread that holds a reference or the lock of streams. */
 void tbk_peer_close(struct tbk_peer *peer);
+
+/* Queues a frame for a peer of a publisher, if it is subscribed; the thread that
+ * offered calls tbk_peers_write when it has no more for now. Under the lock of
+ * streams. */
+void tbk_peer_offer(struct tbk_peer *peer, struct tbk_shared_frame *frame);
+/* Begins to write what this thread has offered. Under no lock. */
+void tbk_peers_write(void);
 
 #endif

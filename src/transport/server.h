@@ -3,9 +3,10 @@
  * blocks in a callback. Requests go to dispatch, replies come back through the
  * responder of each context.
  *
- *   listener.c   addresses
- *   exchange.c   the contexts of a REP socket
- *   streams.c, peer.c, frame.c   the same over tcp and ipc for nng before 1.6
+ *   endpoints.c, listener.c   addresses
+ *   exchange.c    the contexts of a REP socket
+ *   broadcast.c   PUB: events to subscribers
+ *   streams.c, peer.c, frame.c   both over tcp and ipc for nng before 1.6
  */
 #ifndef TBK_TRANSPORT_SERVER_H
 #define TBK_TRANSPORT_SERVER_H

@@ -1,5 +1,7 @@
 tbk_layer(transport
   SOURCES
+    transport/broadcast.c
+    transport/endpoints.c
     transport/exchange.c
     transport/frame.c
     transport/listener.c

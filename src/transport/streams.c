@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "transport/frame.h"
 #include "transport/peer.h"
 
 enum { ACCEPT_PAUSE_MS = 20 }; /* after a failure, such as too many open files */
@@ -213,6 +214,20 @@ enum tbk_status tbk_streams_create(const struct tbk_streams_config *config, stru
     pthread_condattr_destroy(&attributes);
     *ret_streams = streams;
     return TBK_OK;
+}
+
+void tbk_streams_publish(struct tbk_streams *streams, const uint8_t *payload, size_t length, bool more)
+{
+    struct tbk_shared_frame *frame = tbk_shared_frame_create(payload, length);
+    if (frame != NULL) {
+        pthread_mutex_lock(&streams->lock);
+        for (struct tbk_peer *peer = streams->peers; peer != NULL; peer = tbk_peer_links(peer)->next)
+            tbk_peer_offer(peer, frame);
+        pthread_mutex_unlock(&streams->lock);
+        tbk_shared_frame_release(frame);
+    }
+    if (!more)
+        tbk_peers_write();
 }
 
 void tbk_streams_stop(struct tbk_streams *streams)

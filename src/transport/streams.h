@@ -1,5 +1,5 @@
 /*
- * The transport for nng before 1.6: REP over tcp and ipc without nng's sockets.
+ * The transport for nng before 1.6: REP and PUB over tcp and ipc without nng's sockets.
  * A newer nng never comes here.
  *
  * nng 1.5.2 has two defects in the code that joins its sockets to tcp, ipc and
@@ -37,8 +37,8 @@ struct tbk_peer;
 struct tbk_streams;
 
 struct tbk_streams_config {
-    struct tbk_dispatch *dispatch;
-    unsigned slots; /* requests in flight */
+    struct tbk_dispatch *dispatch; /* of REP; NULL: PUB, which needs none of the next three */
+    unsigned slots;                /* requests in flight */
     size_t message_bytes_max;
     int64_t send_timeout_ms;
     atomic_uint *connections; /* open now, shared with other transports */
@@ -55,6 +55,10 @@ enum tbk_status tbk_streams_create(const struct tbk_streams_config *config, stru
  * threads at once. */
 enum tbk_status tbk_streams_accept(struct tbk_streams *streams, nng_stream_listener *listener, bool ipc,
                                    struct tbk_error *error) TBK_MUST_CHECK;
+
+/* Of PUB: hands a frame to every subscriber. more: further frames follow at once
+ * from this thread, the last of them without more. Does not block. */
+void tbk_streams_publish(struct tbk_streams *streams, const uint8_t *payload, size_t length, bool more);
 
 /* As tbk_exchanges_stop, _wait and _destroy. */
 void tbk_streams_stop(struct tbk_streams *streams);

@@ -39,6 +39,10 @@ BAD_ARGUMENTS = [
     (["--listen", "http://127.0.0.1:80"], "http://127.0.0.1:80"),
     (["--listen", "tcp://127.0.0.1"], "tcp://127.0.0.1"),
     (["--listen", "127.0.0.1:7601"], "127.0.0.1:7601"),
+    (["--events", ""], "--events"),
+    (["--events", "udp://127.0.0.1:1"], "udp://127.0.0.1:1"),
+    (["--heartbeat-ms", "9"], "--heartbeat-ms"),
+    (["--event-retention", "0"], "--event-retention"),
     (["--timeout-default", "2000", "--timeout-max", "1000"], "timeout-default"),
     (["--colour"], "--colour"),
     (["extra"], "extra"),
@@ -95,7 +99,8 @@ def test_help_lists_every_setting(tmp_path):
     done = run_serve(tmp_path, "--help")
     assert done.returncode == 0
     for name in ["db", "listen", "breakeven-band", "readers", "contexts", "connections", "queue", "message-bytes",
-                 "timeout-default", "timeout-max", "send-timeout", "request-retention", "ipc-mode", "log-level",
+                 "timeout-default", "timeout-max", "send-timeout", "request-retention",
+                 "event-retention", "heartbeat-ms", "events", "ipc-mode", "log-level",
                  "log-format", "ready-fd", "quiet", "config"]:
         assert f"--{name}" in done.stdout
 
@@ -114,7 +119,7 @@ class Run:
         os.close(told)
         with open(ready) as lines:
             self.said = lines.read().splitlines()
-        self.addresses = [line.split(" ", 1)[1] for line in self.said[1:]]
+        self.addresses = self.told("listen")
 
     def __enter__(self):
         assert self.said[:1] == ["ready"], self.log.read_text()
@@ -123,6 +128,9 @@ class Run:
     def __exit__(self, *_):
         self.tell_to_stop()
         self.status = self.process.wait(timeout=60)
+
+    def told(self, what):
+        return [line.split(" ", 1)[1] for line in self.said[1:] if line.startswith(what)]
 
     def tell_to_stop(self):
         """Once only: a second signal would end it at once."""

@@ -27,9 +27,10 @@ class NotServing(Exception):
 
 
 def environment(**changes):
-    """The environment without settings of tradebook, and these changes."""
+    """The environment without settings of tradebook, but for a free address for
+    events, and these changes."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TRADEBOOK_") and k != "DB_URL"}
-    return {**clean, **changes}
+    return {**clean, "TRADEBOOK_EVENTS": "tcp://127.0.0.1:0", **changes}
 
 
 def run(*arguments, **changes):
@@ -51,6 +52,7 @@ class Server:
         self.log = self.db.with_name(self.db.name + ".log")
         self.process = None
         self.addresses = {}
+        self.events = []
 
     def __enter__(self):
         return self if self.process else self.start()
@@ -78,8 +80,9 @@ class Server:
         if said[0] != "ready":
             process, self.process = self.process, None
             raise NotServing(process.wait(), self.log.read_text())
-        addresses = [line.split()[1] for line in said[1:] if line]
-        self.addresses = {address.split(":")[0]: address for address in addresses}
+        addresses = [line.split() for line in said[1:] if line]
+        self.addresses = {address.split(":")[0]: address for what, address in addresses if what == "listen"}
+        self.events = [address for what, address in addresses if what == "events"]
         return self
 
     def stop(self):

@@ -13,7 +13,7 @@ import struct
 import sys
 import uuid
 
-REQ, REP = 0x30, 0x31
+PUB, SUB, REQ, REP = 0x20, 0x21, 0x30, 0x31
 
 
 def handshake(protocol):
@@ -60,14 +60,14 @@ def read_frame(plain, address):
     return read_exactly(plain, length)
 
 
-def open_connection(address, timeout=20):
-    """A socket that has shaken hands as a REQ peer."""
+def open_connection(address, timeout=20, ours=REQ, theirs=REP):
+    """A socket that has shaken hands, as a REQ peer unless told otherwise."""
     plain = connect(address, timeout)
     try:
-        plain.sendall(handshake(REQ))
-        theirs = read_exactly(plain, 8)
-        if theirs != handshake(REP):
-            raise ConnectionError(f"not a REP peer: {theirs.hex()}")
+        plain.sendall(handshake(ours))
+        got = read_exactly(plain, 8)
+        if got != handshake(theirs):
+            raise ConnectionError(f"not the expected peer: {got.hex()}")
     except BaseException:
         plain.close()
         raise
@@ -110,6 +110,29 @@ class Connection:
             request_id, reply = self.receive()
             if request_id == expected:
                 return reply
+
+
+class Subscriber:
+    """A SUB peer that takes everything; it has shaken hands when this returns, and
+    the publisher knows of it once the first message has come."""
+
+    def __init__(self, address, timeout=60):
+        self.address = address
+        self.socket = open_connection(address, timeout, SUB, PUB)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def receive(self):
+        """The next message: its topic and its body."""
+        topic, body = read_frame(self.socket, self.address).split(b"\0", 1)
+        return topic.decode(), body
 
 
 def messages():

@@ -25,18 +25,18 @@ def open_trade(db, symbol="BTC-USD", direction="long", strategy="v7_full_math"):
     return signal
 
 
-def close_trade(db, signal, outcome="win"):
+def close_trade(db, signal, outcome="win", reason="tp_hit"):
     db.execute("UPDATE signal_results SET exit_price = 110.0, exit_timestamp = '2026-01-02 04:05:59.000000', "
-               "exit_reason = 'tp_hit', pnl_percent = 10.0, pnl_usd = 10.0, outcome = ?, "
-               "hold_duration_minutes = 60 WHERE signal_id = ?", (outcome, signal))
+               "exit_reason = ?, pnl_percent = 10.0, pnl_usd = 10.0, outcome = ?, "
+               "hold_duration_minutes = 60 WHERE signal_id = ?", (reason, outcome, signal))
 
 
-def closed(path, *symbols):
+def closed(path, *symbols, reason="tp_hit"):
     """Opens and closes a trade of each symbol, all in one transaction."""
     with connection(path) as db:
         db.execute("BEGIN IMMEDIATE")
         signals = [open_trade(db, symbol) for symbol in symbols]
         for signal in signals:
-            close_trade(db, signal)
+            close_trade(db, signal, reason=reason)
         db.execute("COMMIT")
     return signals

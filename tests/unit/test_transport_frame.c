@@ -42,17 +42,38 @@ static void test_frame_head_without_mark_on_ipc_is_refused(void **state)
     assert_int_equal(length, 7);
 }
 
-static void test_handshake_of_req_only_is_accepted(void **state)
+static void test_handshake_of_its_protocol_only_is_accepted(void **state)
 {
     (void)state;
-    uint8_t bytes[TBK_HANDSHAKE_BYTES] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
-    assert_true(tbk_is_req_handshake(bytes));
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] ^= 1;
-        assert_false(tbk_is_req_handshake(bytes));
-        bytes[i] ^= 1;
+    static const enum tbk_sp_protocol protocols[] = {TBK_SP_PUB, TBK_SP_SUB, TBK_SP_REQ, TBK_SP_REP};
+    for (size_t p = 0; p < sizeof protocols / sizeof protocols[0]; p++) {
+        const uint8_t expected[TBK_HANDSHAKE_BYTES] = {0, 'S', 'P', 0, 0, (uint8_t)protocols[p], 0, 0};
+        uint8_t bytes[TBK_HANDSHAKE_BYTES];
+        tbk_handshake_write(protocols[p], bytes);
+        assert_memory_equal(bytes, expected, sizeof bytes);
+        assert_true(tbk_is_handshake(protocols[p], bytes));
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            bytes[i] ^= 1;
+            assert_false(tbk_is_handshake(protocols[p], bytes));
+            bytes[i] ^= 1;
+        }
     }
-    assert_false(tbk_is_req_handshake(tbk_rep_handshake));
+}
+
+static void test_shared_frame_is_the_same_without_mark_on_tcp(void **state)
+{
+    (void)state;
+    static const uint8_t expected[] = {1, 0, 0, 0, 0, 0, 0, 0, 2, 'h', 'i'};
+    struct tbk_shared_frame *frame = tbk_shared_frame_create((const uint8_t *)"hi", 2);
+    size_t length = 0;
+    assert_memory_equal(tbk_shared_frame_bytes(frame, true, &length), expected, sizeof expected);
+    assert_int_equal(length, sizeof expected);
+    assert_memory_equal(tbk_shared_frame_bytes(frame, false, &length), expected + 1, sizeof expected - 1);
+    assert_int_equal(length, sizeof expected - 1);
+    tbk_shared_frame_hold(frame);
+    tbk_shared_frame_release(frame);
+    tbk_shared_frame_release(frame);
+    tbk_shared_frame_release(NULL);
 }
 
 static void test_backtrace_ends_with_the_word_that_has_the_high_bit(void **state)
@@ -91,7 +112,8 @@ int main(void)
         cmocka_unit_test(test_frame_head_written_reads_back),
         cmocka_unit_test(test_frame_head_of_258_is_big_endian_and_marked_on_ipc),
         cmocka_unit_test(test_frame_head_without_mark_on_ipc_is_refused),
-        cmocka_unit_test(test_handshake_of_req_only_is_accepted),
+        cmocka_unit_test(test_handshake_of_its_protocol_only_is_accepted),
+        cmocka_unit_test(test_shared_frame_is_the_same_without_mark_on_tcp),
         cmocka_unit_test(test_backtrace_ends_with_the_word_that_has_the_high_bit),
         cmocka_unit_test(test_streams_are_needed_before_1_6_only),
     };
