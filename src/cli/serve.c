@@ -258,6 +258,7 @@ static void stop(struct serving *serving)
         tbk_dispatch_drain(serving->dispatch);
     tbk_server_destroy(serving->server);
     tbk_dispatch_destroy(serving->dispatch);
+    tbk_broadcast_destroy(serving->broadcast);
     tbk_analytics_destroy(serving->analytics);
     if (serving->storage != NULL)
         serving->ops->close(serving->storage);
