@@ -1,6 +1,7 @@
 """What requests get that the present state forbids, and what retries get: the
 first answer, and never a second effect."""
 
+import sqlite3
 import uuid
 
 import book
@@ -236,3 +237,202 @@ def test_replay_after_restart(server, end):
         other.request_id = rpc_pb2.Request.FromString(requests[0]).request_id
         assert client.call_raw(other.SerializeToString()).code == FAILED_PRECONDITION
     assert file.counts() == before
+
+
+# Trades: opened once and closed once.
+
+def unchanged(file):
+    """Everything that a refused request about a trade could have touched."""
+    return file.counts(), [file.rows(table) for table in book.TABLES + ["tb_trades", "tb_events", "tb_changes"]]
+
+
+def open_request(signal, **given):
+    return book.request_of("TradeService.OpenTrade",
+                           **{"signal_id": signal.id, "entry_price": 100.0, "entry_time": book.timestamp(1000), **given})
+
+
+def close_request(signal, **given):
+    return book.request_of("TradeService.CloseTrade",
+                           **{"signal_id": signal.id, "exit_price": 110.0, "exit_reason": "tp_hit", **given})
+
+
+def stored_result(reply):
+    """The SignalResult in the details of a refused close."""
+    (detail,) = reply.details
+    assert detail.type_url == "type.googleapis.com/tradebook.v1.SignalResult"
+    return book.trade_pb2.SignalResult.FromString(detail.value)
+
+
+@pytest.fixture
+def held(client):
+    return client.ok("SignalService.CreateSignal", signal=book.signal(direction=book.types_pb2.DIRECTION_HOLD))
+
+
+@pytest.fixture
+def opened(client, signal):
+    client.ok("TradeService.OpenTrade", open_request(signal))
+    return signal
+
+
+def refused(client, file, method, message, code, *words):
+    before = unchanged(file)
+    reply = client.reply(method, message)
+    assert reply.code == code
+    for word in words:
+        assert word in reply.message
+    assert unchanged(file) == before
+    return reply
+
+
+@pytest.mark.parametrize("missing", [2, ID_MAX])
+def test_trade_of_missing_signal_not_found(client, file, signal, missing):
+    for method, message in [("TradeService.OpenTrade", open_request(signal, signal_id=missing)),
+                            ("TradeService.CloseTrade", close_request(signal, signal_id=missing))]:
+        refused(client, file, method, message, NOT_FOUND, str(missing))
+
+
+def test_open_twice_already_exists(client, file, opened):
+    refused(client, file, "TradeService.OpenTrade", open_request(opened), ALREADY_EXISTS, "open")
+    client.ok("TradeService.CloseTrade", close_request(opened))
+    refused(client, file, "TradeService.OpenTrade", open_request(opened), ALREADY_EXISTS, "closed", "win")
+
+
+def test_record_traded_already_exists(client, file, opened):
+    message = book.request_of("TradeService.RecordTrade", open=open_request(opened),
+                              close=close_request(opened, exit_time=book.timestamp(2000)))
+    refused(client, file, "TradeService.RecordTrade", message, ALREADY_EXISTS, "open")
+
+
+def test_open_retried_replays_first_answer(client, file, signal):
+    id = uuid.uuid4().bytes
+    first = client.reply("TradeService.OpenTrade", open_request(signal), request_id=id)
+    before = unchanged(file)
+    assert first.code == OK
+    assert client.reply("TradeService.OpenTrade", open_request(signal), request_id=id) == first
+    assert unchanged(file) == before
+
+
+def test_open_a_hold_failed_precondition(client, file, held):
+    refused(client, file, "TradeService.OpenTrade", open_request(held), FAILED_PRECONDITION, "hold")
+
+
+def test_close_a_hold_failed_precondition(client, file, held):
+    refused(client, file, "TradeService.CloseTrade", close_request(held), FAILED_PRECONDITION, "hold")
+
+
+def test_open_without_any_price_failed_precondition(client, file, signal):
+    message = book.request_of("TradeService.OpenTrade", signal_id=signal.id)
+    refused(client, file, "TradeService.OpenTrade", message, FAILED_PRECONDITION, "entry_price")
+
+
+def test_close_unopened_failed_precondition(client, file, signal):
+    reply = refused(client, file, "TradeService.CloseTrade", close_request(signal), FAILED_PRECONDITION, "not opened")
+    assert not reply.details
+
+
+def test_close_twice_failed_precondition_with_the_result(client, file, opened):
+    closed = client.ok("TradeService.CloseTrade", close_request(opened))
+    reply = refused(client, file, "TradeService.CloseTrade", close_request(opened, exit_price=50.0),
+                    FAILED_PRECONDITION, "closed", "win")
+    assert stored_result(reply) == closed
+
+
+def test_close_retried_replays_first_answer(client, file, opened):
+    id = uuid.uuid4().bytes
+    first = client.reply("TradeService.CloseTrade", close_request(opened), request_id=id)
+    before = unchanged(file)
+    assert first.code == OK
+    for _ in range(2):
+        assert client.reply("TradeService.CloseTrade", close_request(opened), request_id=id) == first
+    assert unchanged(file) == before
+
+
+def test_close_refused_may_be_retried_by_the_same_id(client, signal):
+    """A refusal is not kept: when the trade is open by then, it is closed."""
+    id = uuid.uuid4().bytes
+    assert client.reply("TradeService.CloseTrade", close_request(signal), request_id=id).code == FAILED_PRECONDITION
+    client.ok("TradeService.OpenTrade", open_request(signal))
+    client.ok("TradeService.CloseTrade", close_request(signal), request_id=id)
+
+
+def test_two_closes_at_once_one_is_refused(server, file, opened):
+    """Both wait for the writer, which waits for another program."""
+    requests = [book.envelope("TradeService.CloseTrade", close_request(opened, exit_price=price)).SerializeToString()
+                for price in (110.0, 90.0)]
+    with book.Client(server.address) as one, book.Client(server.addresses["ipc"]) as two, file.locked() as unlock:
+        for client, request in zip((one, two), requests):
+            client.send(request)
+        unlock()
+        replies = [rpc_pb2.Reply.FromString(client.receive()[1]) for client in (one, two)]
+    assert sorted(reply.code for reply in replies) == [OK, FAILED_PRECONDITION]
+    winner, loser = sorted(replies, key=lambda reply: reply.code)
+    assert stored_result(loser) == book.response_of("TradeService.CloseTrade", winner)
+    assert file.query("SELECT count(*) FROM tb_events") == [(1,)]
+
+
+def test_two_opens_at_once_one_is_refused(server, file, signal):
+    requests = [book.envelope("TradeService.OpenTrade", open_request(signal, quantity=quantity)).SerializeToString()
+                for quantity in (1.0, 2.0)]
+    with book.Client(server.address) as one, book.Client(server.addresses["ipc"]) as two, file.locked() as unlock:
+        for client, request in zip((one, two), requests):
+            client.send(request)
+        unlock()
+        codes = [rpc_pb2.Reply.FromString(client.receive()[1]).code for client in (one, two)]
+    assert sorted(codes) == [OK, ALREADY_EXISTS]
+    assert file.counts()["signal_results"] == 1
+    assert file.query("SELECT quantity FROM tb_trades") == [(1.0 if codes[0] == OK else 2.0,)]
+
+
+def test_close_before_entry_invalid_argument(client, file, opened):
+    reply = refused(client, file, "TradeService.CloseTrade", close_request(opened, exit_time=book.timestamp(999)),
+                    INVALID_ARGUMENT)
+    assert set(book.violations(reply)) == {"exit_time"}
+    # At the same moment it may end.
+    client.ok("TradeService.CloseTrade", close_request(opened, exit_time=book.timestamp(1000)))
+
+
+def test_close_with_unknown_pattern_not_found(client, file, opened):
+    known = client.ok("PatternService.CreatePattern", pattern=book.pattern()).pattern_hash
+    refused(client, file, "TradeService.CloseTrade", close_request(opened, pattern_hashes=[known, "ab" * 32]),
+            NOT_FOUND, "ab" * 32)
+    client.ok("TradeService.CloseTrade", close_request(opened, pattern_hashes=[known]))
+
+
+def test_close_survives_kill_and_is_replayed(server, opened):
+    file = book.File(server.db)
+    request = book.envelope("TradeService.CloseTrade", close_request(opened)).SerializeToString()
+    with book.Client(server.address) as client:
+        first = client.call_raw(request)
+    assert first.code == OK
+    before = unchanged(file)
+    server.kill()
+    server.restart()
+    with book.Client(server.address) as client:
+        assert client.call_raw(request) == first
+    assert unchanged(file) == before
+
+
+def test_id_given_again_starts_with_terms_of_its_own(client, server, signal):
+    """Another program deletes a trade and opens one on the same signal."""
+    client.ok("TradeService.OpenTrade", open_request(signal, quantity=3.0, fees_usd=1.0))
+    connection = sqlite3.connect(server.db)
+    with connection:
+        connection.execute("DELETE FROM signal_results")
+        connection.execute("INSERT INTO signal_results (signal_id, entry_price, entry_timestamp) "
+                           "VALUES (?, 100, '2020-01-01 00:00:00')", (signal.id,))
+    connection.close()
+    assert client.ok("TradeService.CloseTrade", close_request(signal)).pnl_usd == 10
+
+
+@pytest.mark.parametrize("change, word", [
+    ("UPDATE signal_results SET outcome = 'pending'", "outcome"),
+    ("UPDATE signal_results SET entry_price = 0", "entry price"),
+    ("UPDATE signal_results SET entry_timestamp = 'yesterday'", "entry price or time"),
+    ("UPDATE signals SET direction = 'up'", "direction"),
+])
+def test_close_of_damaged_record_failed_precondition(client, server, file, opened, change, word):
+    connection = sqlite3.connect(server.db)
+    with connection:
+        connection.execute(change)
+    connection.close()
+    refused(client, file, "TradeService.CloseTrade", close_request(opened), FAILED_PRECONDITION, word)

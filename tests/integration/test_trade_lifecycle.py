@@ -4,6 +4,7 @@ definitions alone."""
 
 import datetime
 import fractions
+import sqlite3
 
 import book
 import pytest
@@ -218,8 +219,6 @@ def test_pattern_win_rate_is_exact(client, file):
 def test_trade_of_another_program_is_one_unit_without_fees(client, server, file):
     """It wrote the row itself, in another case and another form of time."""
     signal = client.ok("SignalService.CreateSignal", signal=prices(SHORT))
-    import sqlite3
-
     connection = sqlite3.connect(server.db)
     with connection:
         connection.execute("INSERT INTO signal_results (signal_id, entry_price, entry_timestamp, outcome) "
@@ -357,6 +356,20 @@ def test_open_positions_newest_first_page_by_page(client):
     assert newest == trade_pb2.OpenPosition(
         signal_id=a, symbol="BTC-USD", direction=LONG, entry_price=ENTRY, entry_timestamp=book.timestamp(ENTRY_AT + 50),
         tp_price=110, sl_price=95, quantity=1, strategy="v7_deepseek_only")
+
+
+def test_open_positions_page_over_times_in_other_forms(client, server):
+    """Another program writes times without fraction, with a T, or none at all; each
+    trade is still on one page."""
+    signals = client.ok("SignalService.BatchCreateSignals", signals=[book.signal() for _ in range(4)]).results
+    connection = sqlite3.connect(server.db)
+    with connection:
+        for signal, moment in zip(signals, ["2023-01-01 00:00:00", "2023-01-01T00:00:00Z", "long ago", ""]):
+            connection.execute("INSERT INTO signal_results (signal_id, entry_price, entry_timestamp) VALUES (?, 1, ?)",
+                               (signal.id, moment))
+    connection.close()
+    pages = listed(client, page_size=1)
+    assert sorted(id for page in pages for id in page) == [signal.id for signal in signals]
 
 
 @pytest.mark.parametrize("fields, field", [
