@@ -152,6 +152,8 @@ static enum tbk_status start_dispatch(struct serving *serving, struct tbk_error 
         .context = &serving->context,
         .reader_threads = (unsigned)settings->readers,
         .queue_max = (unsigned)settings->queue,
+        /* Reads that wait hold contexts; the other half is for work. */
+        .waiting_max = (unsigned)settings->contexts / 2,
         .request_bytes_max = (size_t)settings->message_bytes,
         .arena_bytes_max = ARENA_BYTES_MIN + ARENA_PER_MESSAGE_BYTE * (size_t)settings->message_bytes,
         .timeout_default_ms = settings->timeout_default_ms,

@@ -224,6 +224,7 @@ enum tbk_status tbk_dispatch_create(const struct tbk_dispatch_config *config, st
     tbk_job_pool_init(&dispatch->pool, config->arena_bytes_max);
     pthread_mutex_init(&dispatch->drain_mutex, NULL);
     pthread_cond_init(&dispatch->drained, NULL);
+    tbk_waiters_init(&dispatch->waiters, dispatch, config->waiting_max);
     enum tbk_status status = tbk_methods_create(config->context->schema, &dispatch->methods, error);
     if (status == TBK_OK) {
         status = tbk_relay_start(&dispatch->relay, dispatch, error);
@@ -245,6 +246,7 @@ enum tbk_status tbk_dispatch_create(const struct tbk_dispatch_config *config, st
 void tbk_dispatch_drain(struct tbk_dispatch *dispatch)
 {
     atomic_store(&dispatch->draining, true);
+    tbk_waiters_close(&dispatch->waiters);
     pthread_mutex_lock(&dispatch->drain_mutex);
     while (atomic_load(&dispatch->pending) > 0) {
         pthread_cond_wait(&dispatch->drained, &dispatch->drain_mutex);
@@ -267,6 +269,7 @@ void tbk_dispatch_destroy(struct tbk_dispatch *dispatch)
         tbk_relay_stop(&dispatch->relay);
     }
     tbk_methods_destroy(dispatch->methods);
+    tbk_waiters_fini(&dispatch->waiters);
     tbk_job_pool_fini(&dispatch->pool);
     pthread_cond_destroy(&dispatch->drained);
     pthread_mutex_destroy(&dispatch->drain_mutex);

@@ -44,6 +44,7 @@ struct tbk_dispatch_config {
     const struct tbk_service_context *context; /* schema, storage, settings; outlives dispatch */
     unsigned reader_threads;                   /* 1..64 */
     unsigned queue_max;                        /* requests waiting, for readers and for the writer each */
+    unsigned waiting_max;                      /* reads that wait for events */
     size_t request_bytes_max;                  /* larger requests answer RESOURCE_EXHAUSTED */
     size_t arena_bytes_max;                    /* memory of one request */
     int64_t timeout_default_ms;                /* for requests without timeout_ms */

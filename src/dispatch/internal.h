@@ -8,6 +8,7 @@
 
 #include "dispatch/job.h"
 #include "dispatch/queue.h"
+#include "dispatch/waiters.h"
 
 /* Threads that answer READ methods, each with its own read session. */
 struct tbk_readers {
@@ -35,9 +36,10 @@ struct tbk_relay {
     struct tbk_session *session;
     struct tbk_arena *arena; /* of one batch */
     pthread_t thread;
-    pthread_mutex_t mutex; /* for the next two */
+    pthread_mutex_t mutex; /* for what follows up to stopping */
     pthread_cond_t woken;
-    bool awake; /* our writer has committed events */
+    bool awake;   /* our writer has committed events */
+    bool minding; /* a job waits that was not there before */
     bool stopping;
     int64_t published;    /* sequence of the last event that was published */
     int64_t heartbeat_us; /* monotonic, when the next one is due */
@@ -51,6 +53,7 @@ struct tbk_dispatch {
     struct tbk_readers readers;
     struct tbk_writer writer;
     struct tbk_relay relay;
+    struct tbk_waiters waiters;
     atomic_bool draining;
     atomic_uint pending; /* jobs in queues or in work */
     pthread_mutex_t drain_mutex;
@@ -69,6 +72,8 @@ enum tbk_status tbk_relay_start(struct tbk_relay *relay, struct tbk_dispatch *di
                                 struct tbk_error *error) TBK_MUST_CHECK;
 /* There are new events, and they are committed. Any thread. */
 void tbk_relay_wake(struct tbk_relay *relay);
+/* A job waits whose end is to be minded. Any thread. */
+void tbk_relay_mind(struct tbk_relay *relay);
 void tbk_relay_stop(struct tbk_relay *relay);
 
 /* Sends the reply of a queued job. more: see struct tbk_responder. */

@@ -25,6 +25,7 @@ struct tbk_job {
     uint64_t fingerprint;   /* of method and payload, for request ids */
     int64_t received_us;    /* monotonic */
     int64_t deadline_us;    /* monotonic */
+    int64_t wait_end_us;    /* monotonic, while it waits for events */
     enum tbk_status status; /* of the reply that is reserved */
     struct tbk_error error;
 };

@@ -1,5 +1,6 @@
 #include "dispatch/queue.h"
 
+#include <limits.h>
 #include <stddef.h>
 
 #include "dispatch/job.h"
@@ -17,10 +18,10 @@ void tbk_queue_fini(struct tbk_queue *queue)
     pthread_mutex_destroy(&queue->mutex);
 }
 
-bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job)
+static bool append(struct tbk_queue *queue, struct tbk_job *job, unsigned length_max)
 {
     pthread_mutex_lock(&queue->mutex);
-    const bool accepted = !queue->closed && queue->length < queue->length_max;
+    const bool accepted = !queue->closed && queue->length < length_max;
     bool wake = false;
     if (accepted) {
         job->next = NULL;
@@ -38,6 +39,16 @@ bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job)
         pthread_cond_signal(&queue->not_empty);
     }
     return accepted;
+}
+
+bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job)
+{
+    return append(queue, job, queue->length_max);
+}
+
+void tbk_queue_put_back(struct tbk_queue *queue, struct tbk_job *job)
+{
+    append(queue, job, UINT_MAX);
 }
 
 /* Cuts the front of the queue off, up to the last job that goes with the first. */

@@ -27,6 +27,10 @@ void tbk_queue_fini(struct tbk_queue *queue);
  * caller's. Never blocks for long. */
 bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job);
 
+/* Appends a job that was popped before, whatever the queue's length: how many such
+ * jobs there are is bounded by the caller. The queue is not closed. */
+void tbk_queue_put_back(struct tbk_queue *queue, struct tbk_job *job);
+
 /* Whether a job may be taken together with others. */
 typedef bool tbk_queue_together(const struct tbk_job *job);
 

@@ -16,9 +16,11 @@ static void execute(struct tbk_job *job, struct tbk_session *session)
     size_t bytes;
     ProtobufCMessage *response = NULL;
     job->call.session = session;
+    job->call.wait = (struct tbk_wait){0};
     if (tbk_job_expired(job, tbk_monotonic_us()) ||
         job->method->run(&job->call, job->method, job->request, &response) != TBK_OK ||
         tbk_reply_response(job, response, &payload, &bytes) != TBK_OK) {
+        job->call.wait.ms = 0;
         tbk_reply_error(job);
     }
 }
@@ -49,7 +51,11 @@ static void execute_all(struct reader_argument *reader, struct tbk_job *first)
     }
     for (struct tbk_job *job = first; job != NULL;) {
         struct tbk_job *next = job->next;
-        tbk_dispatch_finish(reader->readers->dispatch, job, next != NULL);
+        if (job->call.wait.ms > 0) { /* alone, as whatever is no point read */
+            tbk_waiters_park(&reader->readers->dispatch->waiters, job);
+        } else {
+            tbk_dispatch_finish(reader->readers->dispatch, job, next != NULL);
+        }
         job = next;
     }
 }

@@ -63,6 +63,7 @@ static enum tbk_status publish_batch(struct tbk_relay *relay, bool *ret_more, st
             return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while publishing.");
         }
         relay->published = page.events[i]->sequence;
+        tbk_waiters_announce(&relay->dispatch->waiters, relay->published, page.events[i]->topic);
     }
     *ret_more = relay->published < page.range.newest;
     return TBK_OK;
@@ -109,21 +110,27 @@ static void publish_heartbeat(struct tbk_relay *relay)
     relay->heartbeat_us = tbk_monotonic_us() + interval_ms * 1000;
 }
 
-/* Waits until this time or until there is news; *ret_awake tells which. False: the
- * relay is to stop. */
+/* Waits until this time, until there are new events, which *ret_awake tells, or
+ * until a job begins to wait. False: the relay is to stop. */
 static bool wait(struct tbk_relay *relay, int64_t until_us, bool *ret_awake)
 {
     const struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
     pthread_mutex_lock(&relay->mutex);
     int failure = 0;
-    while (failure == 0 && !relay->awake && !relay->stopping) {
+    while (failure == 0 && !relay->awake && !relay->minding && !relay->stopping) {
         failure = pthread_cond_timedwait(&relay->woken, &relay->mutex, &until);
     }
     *ret_awake = relay->awake;
     relay->awake = false;
+    relay->minding = false;
     const bool stopping = relay->stopping;
     pthread_mutex_unlock(&relay->mutex);
     return !stopping;
+}
+
+static int64_t earliest(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void *run(void *argument)
@@ -131,17 +138,19 @@ static void *run(void *argument)
     struct tbk_relay *relay = argument;
     pthread_setname_np(pthread_self(), "tbk-relay");
     int64_t look_us = tbk_monotonic_us();
+    int64_t expire_us = INT64_MAX;
     bool awake;
-    while (wait(relay, look_us < relay->heartbeat_us ? look_us : relay->heartbeat_us, &awake)) {
-        if (awake || (tbk_monotonic_us() >= look_us && (has_changed(relay) || relay->failing))) {
+    while (wait(relay, earliest(earliest(look_us, relay->heartbeat_us), expire_us), &awake)) {
+        const bool looks = tbk_monotonic_us() >= look_us;
+        if (awake || (looks && (has_changed(relay) || relay->failing))) {
             publish_new(relay);
         }
-        if (tbk_monotonic_us() >= look_us) {
-            look_us = tbk_monotonic_us() + LOOK_US;
-        }
-        if (tbk_monotonic_us() >= relay->heartbeat_us) {
+        const int64_t now_us = tbk_monotonic_us();
+        look_us = looks ? now_us + LOOK_US : look_us;
+        if (now_us >= relay->heartbeat_us) {
             publish_heartbeat(relay);
         }
+        expire_us = tbk_waiters_expire(&relay->dispatch->waiters, now_us);
     }
     return NULL;
 }
@@ -154,6 +163,7 @@ static enum tbk_status find_start(struct tbk_relay *relay, struct tbk_error *err
     if (status == TBK_OK) {
         relay->published = range.newest;
         relay->dispatch->writer.newest_event = range.newest;
+        relay->dispatch->waiters.announced = range.newest;
     }
     return status;
 }
@@ -210,6 +220,11 @@ static void signal_relay(struct tbk_relay *relay, bool *flag)
 void tbk_relay_wake(struct tbk_relay *relay)
 {
     signal_relay(relay, &relay->awake);
+}
+
+void tbk_relay_mind(struct tbk_relay *relay)
+{
+    signal_relay(relay, &relay->minding);
 }
 
 void tbk_relay_stop(struct tbk_relay *relay)

@@ -7,6 +7,7 @@ tbk_layer(dispatch
     dispatch/readers.c
     dispatch/relay.c
     dispatch/reply.c
+    dispatch/waiters.c
     dispatch/wire.c
     dispatch/writer.c
   LINK tbk_services PkgConfig::XXHASH)

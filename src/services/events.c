@@ -5,6 +5,7 @@
 #include "schema/validate.h"
 #include "services/handlers.h"
 #include "services/resource.h"
+#include "storage/topic.h"
 #include "tradebook/v1/event.pb-c.h"
 
 enum {
@@ -60,6 +61,23 @@ enum tbk_status tbk_events_check_list(struct tbk_call *call, const struct tbk_me
     return tbk_error_finish(call->error);
 }
 
+/* The next look goes on where this one ended. */
+static enum tbk_status wait_for_next(struct tbk_call *call, const Tradebook__V1__ListEventsRequest *request,
+                                     const struct tbk_event_page *page)
+{
+    struct tbk_event_query *query = call->prepared;
+    const char *topic = request->topic != NULL ? request->topic : "";
+    if (request->symbol != NULL) {
+        topic = tbk_topic_of_trade(request->symbol, strlen(request->symbol), call->arena);
+        if (topic == NULL) {
+            return out_of_memory(call);
+        }
+    }
+    query->after = page->next_after;
+    call->wait = (struct tbk_wait){.ms = request->wait_ms, .seen = page->range.newest, .topic = topic};
+    return TBK_OK;
+}
+
 enum tbk_status tbk_events_run_list(struct tbk_call *call, const struct tbk_method *method,
                                     ProtobufCMessage *message, ProtobufCMessage **ret_response)
 {
@@ -93,5 +111,6 @@ enum tbk_status tbk_events_run_list(struct tbk_call *call, const struct tbk_meth
     response->has_oldest_sequence = page.range.oldest > 0;
     response->oldest_sequence = page.range.oldest;
     *ret_response = &response->base;
-    return TBK_OK;
+    const bool is_at_the_end = page.count == 0 && page.next_after >= page.range.newest;
+    return is_at_the_end && request->wait_ms > 0 ? wait_for_next(call, request, &page) : TBK_OK;
 }

@@ -37,6 +37,14 @@ struct tbk_service_context {
     int64_t started_at_monotonic_us; /* for uptime */
 };
 
+/* A READ method that has found nothing yet may ask to run again when there are new
+ * events. Its response is then kept and given in the end if none comes. */
+struct tbk_wait {
+    int64_t ms;        /* since the request was received; 0: answer at once */
+    int64_t seen;      /* the newest event when it ran */
+    const char *topic; /* only for events whose topic begins so; in the arena */
+};
+
 /* One call in progress. */
 struct tbk_call {
     const struct tbk_service_context *context;
@@ -46,6 +54,7 @@ struct tbk_call {
     int64_t deadline_us;         /* monotonic; nobody waits for the answer after it */
     const char *client;          /* identity of the caller */
     void *prepared;              /* what check leaves for run; in the arena */
+    struct tbk_wait wait;        /* set by run of a READ method */
     struct tbk_error *error;
 };
 
