@@ -106,10 +106,11 @@ static enum tbk_status print_rows(const struct tbk_report_section *section, cons
                                   ProtobufCMessage *const *rows, size_t count, struct tbk_error *error)
 {
     struct tbk_text_column columns[COLUMNS_MAX];
+    const char *dimension = view->dimension != NULL ? view->dimension : "value";
     for (size_t i = 0; i < section->figure_count; i++) {
         const struct tbk_figure *figure = &section->figures[i];
         columns[i] = (struct tbk_text_column){
-            .title = figure->heading != NULL ? figure->heading : view->dimension,
+            .title = figure->heading != NULL ? figure->heading : dimension,
             .right = tbk_figure_is_right(figure->form),
         };
     }

@@ -1,22 +1,19 @@
 """tradebook list shows what SQL shows, in every format."""
 
 import csv
-import fcntl
 import io
 import json
 import os
-import pty
 import re
 import shutil
 import sqlite3
-import struct
 import subprocess
-import termios
 
 import book
 import pytest
 import serving
 import sp
+import terminal
 from fake_server import FakeServer
 
 FIXTURE = os.environ.get("TRADEBOOK_FIXTURE", "")
@@ -256,25 +253,7 @@ def test_list_wrong_arguments_exits_2(small, arguments, reason):
 
 def on_terminal(server, width, *arguments, **environment):
     """What list prints to a terminal of that width."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, width, 0, 0))
-    try:
-        with subprocess.Popen([serving.BIN, "list", "--address", server.address, *arguments], stdout=theirs,
-                              env=serving.environment(**{"TERM": "xterm", **environment})) as process:
-            os.close(theirs)
-            text = b""
-            while True:
-                try:
-                    piece = os.read(ours, 65536)
-                except OSError:  # how Linux tells that the other side is closed
-                    break
-                if not piece:
-                    break
-                text += piece
-            assert process.wait() == 0
-    finally:
-        os.close(ours)
-    return text.decode().replace("\r\n", "\n").splitlines()
+    return terminal.lines([serving.BIN, "list", "--address", server.address, *arguments], width, **environment)
 
 
 def test_list_table_on_terminal_is_cut_with_bold_header(small):
