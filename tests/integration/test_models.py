@@ -294,6 +294,25 @@ def test_history_follows_another_program(client, file):
     assert tenures(client)[1].rollback_reason == "bad"
 
 
+@pytest.mark.parametrize("change, expected", [
+    ("is_active = 0", ["a-"]), ("version = 'b'", ["b", "a-"]), ("model_type = 'rl'", ["a", "a-"]),
+    ("id = 77", ["a", "a-"]), ("model_path = 'q'", ["a"])])
+def test_history_follows_each_column_alone(client, file, change, expected):
+    register(client, "a")
+    promote(client, "a")
+    with other_program(file) as connection:
+        connection.execute(f"UPDATE model_deployments SET {change}")
+    assert history(client) == expected
+
+
+def test_history_ends_with_a_deployment_that_is_deleted(client, file):
+    register(client, "a")
+    promote(client, "a")
+    with other_program(file) as connection:
+        connection.execute("DELETE FROM model_deployments")
+    assert history(client) == ["a-"]
+
+
 def test_history_follows_insert_or_replace(client, file):
     """Which deletes without telling the delete triggers."""
     register(client, "a")
