@@ -221,10 +221,11 @@ static enum tbk_status make_response(struct tbk_call *call, const struct tbk_met
     const struct tbk_analytics_query no_window = tbk_analytics_query_of(call);
     struct tbk_maker maker = {.arena = call->arena};
     Tradebook__V1__RankPatternsResponse *response = tbk_make(&maker, method->response);
-    if (response != NULL) {
-        response->basis = tbk_make_basis(&maker, method->response, &no_window, NULL, NULL);
-        response->patterns = tbk_make_list(&maker, end - start);
+    if (response == NULL) {
+        return tbk_make_end(&maker, call, NULL, ret_response);
     }
+    response->basis = tbk_make_basis(&maker, method->response, &no_window, NULL, NULL);
+    response->patterns = tbk_make_list(&maker, end - start);
     enum tbk_status status = TBK_OK;
     for (size_t i = start; i < end && !maker.failed && status == TBK_OK; i++) {
         status = make_rank(call, &maker, &ranking->list[i], &response->patterns[response->n_patterns++]);
