@@ -1,15 +1,54 @@
-/* Creating and destroying; the queries. */
+/* Creating and destroying. */
 #include "analytics/analytics.h"
 
 #include <stdlib.h>
 
-struct tbk_analytics {
-    const struct tbk_storage_ops *ops;
-    struct tbk_storage *storage;
+#include "analytics/internal.h"
+
+/* A block is as many rows as are read in a fraction of a millisecond. */
+const struct tbk_analytics_options tbk_analytics_default_options = {
+    .limits = {.rows_min = 2048, .rows_max = 8192, .values_max = 128, .days_max = 512},
+    .chunk_rows = 4096,
+    .changes_max = 4096,
+    .poll_us = 1000000,
 };
 
-enum tbk_status tbk_analytics_create(const struct tbk_storage_ops *ops, struct tbk_storage *storage,
-                                     struct tbk_analytics **ret_analytics, struct tbk_error *error)
+static const struct tbk_series_shape shapes[TBK_SERIES_COUNT] = {
+    [TBK_SERIES_TRADES] = {.values = 4, .dimensions = 7, .has_days = true, .has_confidence = true},
+    [TBK_SERIES_THEORIES] = {.values = 1, .dimensions = 1},
+    [TBK_SERIES_SIGNALS] = {.values = 0, .dimensions = 1},
+};
+
+static void init_gate(struct tbk_analytics *analytics)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&analytics->mutex, NULL);
+    pthread_cond_init(&analytics->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    tbk_error_init(&analytics->failure);
+}
+
+static enum tbk_status init_series(struct tbk_analytics *analytics, struct tbk_error *error)
+{
+    struct tbk_storage_info info;
+    analytics->ops->info(analytics->storage, &info);
+    analytics->changes = calloc(analytics->options.changes_max, sizeof *analytics->changes);
+    if (analytics->changes == NULL) {
+        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while starting the analytics.");
+    }
+    enum tbk_status status = TBK_OK;
+    for (int i = TBK_SERIES_TRADES; status == TBK_OK && i < TBK_SERIES_COUNT; i++) {
+        status =
+            tbk_series_init(&analytics->series[i], shapes[i], analytics->options.limits, info.location, error);
+    }
+    return status;
+}
+
+enum tbk_status tbk_analytics_create_with(const struct tbk_storage_ops *ops, struct tbk_storage *storage,
+                                          const struct tbk_analytics_options *options,
+                                          struct tbk_analytics **ret_analytics, struct tbk_error *error)
 {
     struct tbk_analytics *analytics = calloc(1, sizeof *analytics);
     if (analytics == NULL) {
@@ -17,74 +56,50 @@ enum tbk_status tbk_analytics_create(const struct tbk_storage_ops *ops, struct t
     }
     analytics->ops = ops;
     analytics->storage = storage;
+    analytics->options = *options;
+    init_gate(analytics);
+    enum tbk_status status = init_series(analytics, error);
+    if (status == TBK_OK) {
+        status = tbk_follow_start(analytics, error);
+    }
+    if (status != TBK_OK) {
+        tbk_analytics_destroy(analytics);
+        return status;
+    }
     *ret_analytics = analytics;
     return TBK_OK;
 }
 
+enum tbk_status tbk_analytics_create(const struct tbk_storage_ops *ops, struct tbk_storage *storage,
+                                     struct tbk_analytics **ret_analytics, struct tbk_error *error)
+{
+    return tbk_analytics_create_with(ops, storage, &tbk_analytics_default_options, ret_analytics, error);
+}
+
 void tbk_analytics_destroy(struct tbk_analytics *analytics)
 {
+    if (analytics == NULL) {
+        return;
+    }
+    tbk_follow_stop(analytics);
+    for (int i = TBK_SERIES_TRADES; i < TBK_SERIES_COUNT; i++) {
+        tbk_series_fini(&analytics->series[i]);
+        tbk_batch_fini(&analytics->batches[i]);
+    }
+    free(analytics->changes);
+    pthread_cond_destroy(&analytics->changed);
+    pthread_mutex_destroy(&analytics->mutex);
     free(analytics);
 }
 
-static enum tbk_status unimplemented(struct tbk_error *error)
+size_t tbk_analytics_bytes(struct tbk_analytics *analytics)
 {
-    return tbk_error_set(error, TBK_UNIMPLEMENTED, "This figure is not implemented yet.");
-}
-
-enum tbk_status tbk_analytics_performance(struct tbk_analytics *analytics, struct tbk_session *session,
-                                          const struct tbk_analytics_query *query, enum tbk_dimension breakdown,
-                                          size_t groups_max, struct tbk_arena *arena, struct tbk_basis *ret_basis,
-                                          struct tbk_performance *ret_total,
-                                          struct tbk_performance_group **ret_groups, size_t *ret_group_count,
-                                          size_t *ret_groups_left_out, struct tbk_error *error)
-{
-    (void)analytics, (void)session, (void)query, (void)breakdown, (void)groups_max, (void)arena, (void)ret_basis;
-    (void)ret_total, (void)ret_groups, (void)ret_group_count, (void)ret_groups_left_out;
-    return unimplemented(error);
-}
-
-enum tbk_status tbk_analytics_periods(struct tbk_analytics *analytics, struct tbk_session *session,
-                                      const struct tbk_analytics_query *query, enum tbk_period period,
-                                      int64_t before_us, size_t limit, struct tbk_arena *arena,
-                                      struct tbk_basis *ret_basis, struct tbk_performance_period **ret_periods,
-                                      size_t *ret_count, bool *ret_more, struct tbk_error *error)
-{
-    (void)analytics, (void)session, (void)query, (void)period, (void)before_us, (void)limit, (void)arena;
-    (void)ret_basis, (void)ret_periods, (void)ret_count, (void)ret_more;
-    return unimplemented(error);
-}
-
-enum tbk_status tbk_analytics_equity(struct tbk_analytics *analytics, struct tbk_session *session,
-                                     const struct tbk_analytics_query *query, size_t points_max,
-                                     struct tbk_arena *arena, struct tbk_basis *ret_basis,
-                                     struct tbk_equity_curve *ret_curve, struct tbk_error *error)
-{
-    (void)analytics, (void)session, (void)query, (void)points_max, (void)arena, (void)ret_basis, (void)ret_curve;
-    return unimplemented(error);
-}
-
-enum tbk_status tbk_analytics_calibration(struct tbk_analytics *analytics, struct tbk_session *session,
-                                          const struct tbk_analytics_query *query, struct tbk_basis *ret_basis,
-                                          struct tbk_calibration *ret_calibration, struct tbk_error *error)
-{
-    (void)analytics, (void)session, (void)query, (void)ret_basis, (void)ret_calibration;
-    return unimplemented(error);
-}
-
-enum tbk_status tbk_analytics_theories(struct tbk_analytics *analytics, struct tbk_session *session,
-                                       const struct tbk_analytics_query *query, struct tbk_arena *arena,
-                                       struct tbk_theory_sums **ret_theories, size_t *ret_count,
-                                       struct tbk_error *error)
-{
-    (void)analytics, (void)session, (void)query, (void)arena, (void)ret_theories, (void)ret_count;
-    return unimplemented(error);
-}
-
-enum tbk_status tbk_analytics_signal_counts(struct tbk_analytics *analytics, struct tbk_session *session,
-                                            const struct tbk_analytics_query *query, struct tbk_arena *arena,
-                                            struct tbk_signal_count **ret_counts, size_t *ret_count,
-                                            struct tbk_error *error)
-{
-    (void)analytics, (void)session, (void)query, (void)arena, (void)ret_counts, (void)ret_count;
-    return unimplemented(error);
+    size_t bytes = 0;
+    if (tbk_gate_enter_thread(analytics)) {
+        for (int i = TBK_SERIES_TRADES; i < TBK_SERIES_COUNT; i++) {
+            bytes += tbk_series_bytes(&analytics->series[i]);
+        }
+        tbk_gate_leave(analytics);
+    }
+    return bytes;
 }

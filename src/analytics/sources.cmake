@@ -1,5 +1,26 @@
 tbk_layer(analytics
   SOURCES
     analytics/analytics.c
+    analytics/batch.c
+    analytics/block.c
+    analytics/calendar.c
+    analytics/calibration.c
+    analytics/columns.c
+    analytics/count.c
+    analytics/dictionary.c
+    analytics/equity.c
+    analytics/follow.c
+    analytics/gate.c
+    analytics/performance.c
+    analytics/periods.c
+    analytics/query.c
+    analytics/rankings.c
+    analytics/recovery.c
+    analytics/refresh.c
+    analytics/scratch.c
+    analytics/series.c
     analytics/statistics.c
+    analytics/sums.c
+    analytics/tally.c
+    analytics/walk.c
   LINK tbk_storage m)

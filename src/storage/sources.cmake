@@ -14,6 +14,7 @@ tbk_layer(storage
     storage/sqlite/patterns.c
     storage/sqlite/requests.c
     storage/sqlite/rows.c
+    storage/sqlite/series.c
     storage/sqlite/tables.c
     storage/sqlite/trades.c
     storage/sqlite/triggers.c

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "query/query.h"
 #include "schema/schema.h"
+#include "storage/series.h"
 #include "tradebook/v1/event.pb-c.h"
 
 struct tbk_storage;
@@ -43,13 +44,6 @@ struct tbk_storage_info {
     int64_t database_bytes;
     int64_t wal_bytes;
     uint64_t secret; /* random, made when the database was created or adopted */
-};
-
-/* What figures are made of, each a set of rows that are filed by a time. */
-enum tbk_series_id {
-    TBK_SERIES_TRADES = 1,   /* closed trades by exit_timestamp */
-    TBK_SERIES_THEORIES = 2, /* graded theory records by created_at */
-    TBK_SERIES_SIGNALS = 3,  /* signals by timestamp */
 };
 
 enum tbk_session_kind { TBK_SESSION_READ, TBK_SESSION_WRITE };
@@ -282,6 +276,31 @@ struct tbk_storage_ops {
      * other programs write them, are left out. RESOURCE_EXHAUSTED: counts is full. */
     enum tbk_status (*pattern_counts)(struct tbk_session *session, int64_t min_total, struct tbk_dynbuf *counts,
                                       struct tbk_error *error);
+
+    /* Where the reports of changes end: rows read in the same snapshot or later
+     * need only what is reported after it. */
+    enum tbk_status (*series_position)(struct tbk_session *session, struct tbk_series_position *ret_position,
+                                       struct tbk_error *error);
+    /* Reads what was reported after *position, at most changes_max, and moves
+     * *position on; fewer than changes_max: that was all. A row may be reported
+     * more than once, and although it has not changed. OUT_OF_RANGE: part of the
+     * reports is gone, the series must be read anew. */
+    enum tbk_status (*series_changes)(struct tbk_session *session, struct tbk_series_position *position,
+                                      struct tbk_series_change *ret_changes, size_t changes_max, size_t *ret_count,
+                                      struct tbk_error *error);
+    /* Reads the next rows, at most rows_max and all when *ret_rows is less, of a
+     * series in an order near that of time; first starts over. Rows that change
+     * between two calls may come twice or be left out, and are reported. */
+    enum tbk_status (*series_scan)(struct tbk_session *session, enum tbk_series_id series, bool first,
+                                   size_t rows_max, tbk_series_sink *sink, void *argument, size_t *ret_rows,
+                                   struct tbk_error *error);
+    /* Gives this row to sink if it belongs to the series now. */
+    enum tbk_status (*series_get)(struct tbk_session *session, enum tbk_series_id series, int64_t id,
+                                  tbk_series_sink *sink, void *argument, struct tbk_error *error);
+    /* Forgets the oldest reports of changes, at most rows_max; keeps the newest
+     * rows_kept, at least 1. */
+    enum tbk_status (*series_prune)(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,
+                                    struct tbk_error *error);
 
     /* Housekeeping between transactions of the write session, such as moving the
      * write-ahead log into the database. Never fails a request. */

@@ -277,6 +277,7 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->model_tenures);
     sqlite3_finalize(session->pattern_counts);
     sqlite3_finalize(session->open_positions);
+    tbk_sqlite_series_finalize(session);
     for (int t = 0; t < TBK_TABLE_COUNT; t++) {
         sqlite3_finalize(session->tables[t].insert);
         sqlite3_finalize(session->tables[t].exists);
@@ -466,5 +467,10 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .model_predecessor = tbk_sqlite_model_predecessor,
     .model_tenures = tbk_sqlite_model_tenures,
     .pattern_counts = tbk_sqlite_pattern_counts,
+    .series_position = tbk_sqlite_series_position,
+    .series_changes = tbk_sqlite_series_changes,
+    .series_scan = tbk_sqlite_series_scan,
+    .series_get = tbk_sqlite_series_get,
+    .series_prune = tbk_sqlite_series_prune,
     .maintain = sqlite_maintain,
 };

@@ -61,6 +61,19 @@ enum tbk_event_statement {
     TBK_EVENT_STATEMENT_COUNT,
 };
 
+/* Statements about series, and how far their scans are. */
+struct tbk_series_statements {
+    sqlite3_stmt *position;
+    sqlite3_stmt *changes;
+    sqlite3_stmt *get[TBK_SERIES_SIGNALS + 1];
+    sqlite3_stmt *scan[TBK_SERIES_SIGNALS + 1];
+    sqlite3_stmt *scan_undated;
+    sqlite3_stmt *prune;
+    bool scans_undated;         /* trades without a time come first */
+    int64_t scanned_id;         /* of the last row */
+    sqlite3_value *scanned_key; /* its time as it is stored; NULL: none yet */
+};
+
 struct tbk_session {
     struct tbk_storage *storage;
     enum tbk_session_kind kind;
@@ -82,6 +95,7 @@ struct tbk_session {
     sqlite3_stmt *pattern_counts;
     sqlite3_stmt *open_positions;
     struct tbk_table_statements tables[TBK_TABLE_COUNT];
+    struct tbk_series_statements series;
     struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
     struct tbk_update_statement updates[TBK_SQLITE_UPDATES_CACHED];
     uint64_t clock;
@@ -241,5 +255,21 @@ enum tbk_status tbk_sqlite_model_tenures(struct tbk_session *session, const stru
 
 enum tbk_status tbk_sqlite_pattern_counts(struct tbk_session *session, int64_t min_total,
                                           struct tbk_dynbuf *counts, struct tbk_error *error);
+
+/* series.c */
+
+enum tbk_status tbk_sqlite_series_position(struct tbk_session *session, struct tbk_series_position *ret_position,
+                                           struct tbk_error *error);
+enum tbk_status tbk_sqlite_series_changes(struct tbk_session *session, struct tbk_series_position *position,
+                                          struct tbk_series_change *ret_changes, size_t changes_max,
+                                          size_t *ret_count, struct tbk_error *error);
+enum tbk_status tbk_sqlite_series_scan(struct tbk_session *session, enum tbk_series_id series, bool first,
+                                       size_t rows_max, tbk_series_sink *sink, void *argument, size_t *ret_rows,
+                                       struct tbk_error *error);
+enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t id,
+                                      tbk_series_sink *sink, void *argument, struct tbk_error *error);
+enum tbk_status tbk_sqlite_series_prune(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,
+                                        struct tbk_error *error);
+void tbk_sqlite_series_finalize(struct tbk_session *session);
 
 #endif

@@ -120,12 +120,29 @@ static const struct trigger triggers[] = {
                           "ON signals BEGIN " CHANGE_OF_TRADE("r.signal_id=NEW.id") " END"},
     {"tb_signals_move",
      "AFTER UPDATE OF id, timestamp, strategy ON signals BEGIN "
-     "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS ", OLD.id, OLD.timestamp); END"},
+     "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS ", OLD.id, OLD.timestamp);"
+     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_SIGNALS
+     ", NEW.id, NULL WHERE NEW.id<>OLD.id; END"},
+
+    /* New signals are known by their ids, which grow; others are reported, also
+     * those of which there is a trade already. */
+    {"tb_signals_replace",
+     "BEFORE INSERT ON signals WHEN EXISTS (SELECT 1 FROM signals s WHERE s.id=NEW.id) BEGIN "
+     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_SIGNALS
+     ", s.id, s.timestamp FROM signals s WHERE s.id=NEW.id; END"},
+    {"tb_signals_insert", "AFTER INSERT ON signals WHEN NEW.id<=0 OR NEW.id<(SELECT max(id) FROM signals) OR "
+                          "EXISTS (SELECT 1 FROM signal_results r WHERE r.signal_id=NEW.id) BEGIN "
+                          "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS
+                          ", NEW.id, NULL);" CHANGE_OF_TRADE("r.signal_id=NEW.id") " END"},
     {"tb_signals_delete", "AFTER DELETE ON signals BEGIN "
                           "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS
                           ", OLD.id, OLD.timestamp);" CHANGE_OF_TRADE("r.signal_id=OLD.id") " END"},
     {"tb_risk_book_snapshots_insert",
      "AFTER INSERT ON risk_book_snapshots WHEN NEW.r_realized IS NOT NULL BEGIN " CHANGE_OF_TRADE(
+         "r.signal_id=CAST(NEW.signal_id AS INTEGER)") " END"},
+    {"tb_risk_book_snapshots_replace",
+     "BEFORE INSERT ON risk_book_snapshots WHEN EXISTS (SELECT 1 FROM risk_book_snapshots k WHERE "
+     "k.signal_id=NEW.signal_id AND k.r_realized IS NOT NULL) BEGIN " CHANGE_OF_TRADE(
          "r.signal_id=CAST(NEW.signal_id AS INTEGER)") " END"},
     {"tb_risk_book_snapshots_update",
      "AFTER UPDATE OF r_realized, signal_id ON risk_book_snapshots BEGIN " CHANGE_OF_TRADE(
@@ -138,6 +155,11 @@ static const struct trigger triggers[] = {
     {"tb_theory_performance_insert",
      "AFTER INSERT ON theory_performance WHEN NEW.was_correct IS NOT NULL BEGIN "
      "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", NEW.id, NULL); END"},
+    {"tb_theory_performance_replace",
+     "BEFORE INSERT ON theory_performance WHEN EXISTS (SELECT 1 FROM theory_performance t WHERE t.id=NEW.id AND "
+     "t.was_correct IS NOT NULL) BEGIN "
+     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_THEORIES
+     ", t.id, t.created_at FROM theory_performance t WHERE t.id=NEW.id; END"},
     {"tb_theory_performance_update",
      "AFTER UPDATE ON theory_performance WHEN OLD.was_correct IS NOT NULL OR NEW.was_correct IS NOT NULL BEGIN "
      "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", OLD.id, OLD.created_at);"

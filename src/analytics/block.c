@@ -1,0 +1,263 @@
+#include "analytics/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define US_PER_DAY (INT64_C(86400) * 1000000)
+
+int32_t tbk_day_of(int64_t time_us)
+{
+    return (int32_t)(time_us / US_PER_DAY - (time_us % US_PER_DAY < 0));
+}
+
+int tbk_key_compare(struct tbk_key a, struct tbk_key b)
+{
+    if (a.time_us != b.time_us) {
+        return a.time_us < b.time_us ? -1 : 1;
+    }
+    return (a.id > b.id) - (a.id < b.id);
+}
+
+struct tbk_key tbk_key_of(const struct tbk_row *row)
+{
+    return (struct tbk_key){.time_us = row->time_us, .id = row->id};
+}
+
+struct tbk_block *tbk_block_create(const struct tbk_series_shape *shape)
+{
+    struct tbk_block *block = calloc(1, sizeof *block);
+    if (block == NULL) {
+        return NULL;
+    }
+    block->slot = -1;
+    block->calibration = shape->has_confidence ? calloc(1, sizeof *block->calibration) : NULL;
+    if (shape->has_confidence && block->calibration == NULL) {
+        free(block);
+        return NULL;
+    }
+    return block;
+}
+
+static void forget_groups(struct tbk_groups *groups)
+{
+    for (uint32_t i = 0; i < groups->count; i++) {
+        free(groups->items[i].days);
+    }
+    free(groups->items);
+    *groups = (struct tbk_groups){0};
+}
+
+void tbk_block_destroy(struct tbk_block *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
+        forget_groups(&block->groups[i]);
+    }
+    free(block->all.days);
+    free(block->day_sums);
+    free(block->calibration);
+    free(block);
+}
+
+/* Makes room for one more item; NULL: out of memory, the old ones stay. */
+static void *grown(void *items, uint32_t count, uint32_t *capacity, size_t item_bytes)
+{
+    if (count < *capacity) {
+        return items;
+    }
+    const uint32_t wanted = *capacity > 0 ? *capacity + *capacity / 2 + 1 : 1;
+    void *more = realloc(items, wanted * item_bytes);
+    if (more != NULL) {
+        *capacity = wanted;
+    }
+    return more;
+}
+
+/* Sets *ret_is_new when the row is the first of its day. */
+static bool add_day(struct tbk_group *group, const struct tbk_row *row, int32_t day, bool *ret_is_new)
+{
+    const double percent = row->values[0] == row->values[0] ? row->values[0] : 0.0; /* NaN adds nothing */
+    *ret_is_new = group->day_count == 0 || group->days[group->day_count - 1].day != day;
+    if (!*ret_is_new) {
+        group->days[group->day_count - 1].percent += percent;
+        return true;
+    }
+    struct tbk_day_total *days = grown(group->days, group->day_count, &group->day_capacity, sizeof *days);
+    if (days == NULL) {
+        return false;
+    }
+    group->days = days;
+    days[group->day_count++] = (struct tbk_day_total){.day = day, .percent = percent};
+    return true;
+}
+
+/* Keeps the sums of each day as long as there are not too many. */
+static bool add_to_day_sums(struct tbk_block *block, const struct tbk_series_limits *limits,
+                            const struct tbk_row *row, bool is_new_day)
+{
+    const uint32_t count = block->all.day_count;
+    if (count > limits->days_max) {
+        free(block->day_sums);
+        block->day_sums = NULL;
+        return true;
+    }
+    if (is_new_day) {
+        struct tbk_sums *sums = realloc(block->day_sums, count * sizeof *sums);
+        if (sums == NULL) {
+            return false;
+        }
+        block->day_sums = sums;
+        sums[count - 1] = (struct tbk_sums){0};
+    }
+    tbk_sums_add(&block->day_sums[count - 1], row);
+    return true;
+}
+
+/* Position of the group, or where it belongs. */
+static uint32_t position_of(const struct tbk_groups *groups, uint32_t code)
+{
+    uint32_t low = 0;
+    uint32_t high = groups->count;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (groups->items[middle].code < code) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct tbk_group *insert_group(struct tbk_groups *groups, uint32_t position, uint32_t code)
+{
+    struct tbk_group *items = grown(groups->items, groups->count, &groups->capacity, sizeof *items);
+    if (items == NULL) {
+        return NULL;
+    }
+    groups->items = items;
+    memmove(&items[position + 1], &items[position], (groups->count - position) * sizeof *items);
+    groups->count++;
+    items[position] = (struct tbk_group){.code = code};
+    return &items[position];
+}
+
+static bool add_to_groups(struct tbk_groups *groups, const struct tbk_series_shape *shape,
+                          const struct tbk_series_limits *limits, const struct tbk_row *row, uint32_t code,
+                          int32_t day)
+{
+    if (groups->are_too_many) {
+        return true;
+    }
+    const uint32_t position = position_of(groups, code);
+    struct tbk_group *group = &groups->items[position];
+    if (position == groups->count || group->code != code) {
+        if (groups->count == limits->values_max) {
+            forget_groups(groups);
+            groups->are_too_many = true;
+            return true;
+        }
+        group = insert_group(groups, position, code);
+    }
+    bool is_new_day;
+    if (group == NULL || (shape->has_days && !add_day(group, row, day, &is_new_day))) {
+        return false;
+    }
+    tbk_sums_add(&group->sums, row);
+    return true;
+}
+
+bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape,
+                   const struct tbk_series_limits *limits, const struct tbk_row *row)
+{
+    const int32_t day = tbk_day_of(row->time_us);
+    bool is_new_day;
+    if (shape->has_days &&
+        (!add_day(&block->all, row, day, &is_new_day) || !add_to_day_sums(block, limits, row, is_new_day))) {
+        return false;
+    }
+    for (unsigned i = 0; i < shape->dimensions; i++) {
+        if (!add_to_groups(&block->groups[i], shape, limits, row, row->codes[i], day)) {
+            return false;
+        }
+    }
+    tbk_sums_add(&block->all.sums, row);
+    if (block->calibration != NULL) {
+        tbk_calibration_add(block->calibration, row);
+    }
+    block->first = block->rows == 0 ? tbk_key_of(row) : block->first;
+    block->last = tbk_key_of(row);
+    block->rows++;
+    return true;
+}
+
+const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code)
+{
+    const struct tbk_groups *groups = &block->groups[dimension];
+    const uint32_t position = position_of(groups, code);
+    const bool is_there = position < groups->count && groups->items[position].code == code;
+    return is_there ? &groups->items[position] : NULL;
+}
+
+static size_t group_bytes(const struct tbk_group *group)
+{
+    return group->day_capacity * sizeof *group->days;
+}
+
+size_t tbk_block_bytes(const struct tbk_block *block)
+{
+    size_t bytes = sizeof *block + group_bytes(&block->all);
+    bytes += block->day_sums != NULL ? block->all.day_count * sizeof *block->day_sums : 0;
+    bytes += block->calibration != NULL ? sizeof *block->calibration : 0;
+    for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
+        const struct tbk_groups *groups = &block->groups[i];
+        bytes += groups->capacity * sizeof *groups->items;
+        for (uint32_t g = 0; g < groups->count; g++) {
+            bytes += group_bytes(&groups->items[g]);
+        }
+    }
+    return bytes;
+}
+
+/* The cell with k/100 <= confidence < (k+1)/100; the last one includes 1. */
+static int cell_of(double confidence)
+{
+    int cell = (int)(confidence * TBK_CALIBRATION_CELLS);
+    if (confidence < cell / (double)TBK_CALIBRATION_CELLS) {
+        cell--;
+    } else if (confidence >= (cell + 1) / (double)TBK_CALIBRATION_CELLS) {
+        cell++;
+    }
+    return cell < TBK_CALIBRATION_CELLS ? cell : TBK_CALIBRATION_CELLS - 1;
+}
+
+void tbk_calibration_add(struct tbk_calibration *calibration, const struct tbk_row *row)
+{
+    const double confidence = row->values[TBK_TRADE_CONFIDENCE];
+    if (row->kind == TBK_KIND_OTHER || !(confidence >= 0.0 && confidence <= 1.0)) {
+        return;
+    }
+    const bool is_win = row->kind == TBK_KIND_WIN;
+    const double missed = confidence - (is_win ? 1.0 : 0.0);
+    const int cell = cell_of(confidence);
+    calibration->wins += is_win;
+    calibration->losses += !is_win;
+    calibration->squared_error += missed * missed;
+    calibration->cells[cell].n++;
+    calibration->cells[cell].wins += is_win;
+    calibration->cells[cell].confidence += confidence;
+}
+
+void tbk_calibration_merge(struct tbk_calibration *calibration, const struct tbk_calibration *next)
+{
+    calibration->wins += next->wins;
+    calibration->losses += next->losses;
+    calibration->squared_error += next->squared_error;
+    for (int i = 0; i < TBK_CALIBRATION_CELLS; i++) {
+        calibration->cells[i].n += next->cells[i].n;
+        calibration->cells[i].wins += next->cells[i].wins;
+        calibration->cells[i].confidence += next->cells[i].confidence;
+    }
+}

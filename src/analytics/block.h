@@ -1,0 +1,85 @@
+/*
+ * A block: a run of rows of a series, summed up. Its columns are elsewhere
+ * (series.h).
+ */
+#ifndef TBK_ANALYTICS_BLOCK_H
+#define TBK_ANALYTICS_BLOCK_H
+
+#include <stdbool.h>
+
+#include "analytics/analytics.h"
+#include "analytics/sums.h"
+
+/* Which rows a block takes, and which sums it keeps. */
+struct tbk_series_limits {
+    uint32_t rows_min;   /* from here on a block ends with the day */
+    uint32_t rows_max;   /* at least 2 */
+    uint32_t values_max; /* of a dimension; a block with more keeps no sums for each */
+    uint32_t days_max;   /* a block with more keeps no sums for each day */
+};
+
+/* What the rows of a series are. */
+struct tbk_series_shape {
+    unsigned values;
+    unsigned dimensions;
+    bool has_days;       /* profit per day is wanted */
+    bool has_confidence; /* confidence is compared with the outcome */
+};
+
+struct tbk_key {
+    int64_t time_us, id;
+};
+
+struct tbk_day_total {
+    int32_t day;    /* since 1970-01-01 */
+    double percent; /* sum of values[0] */
+};
+
+/* Rows with one value of a dimension, or all. */
+struct tbk_group {
+    uint32_t code;
+    struct tbk_sums sums;
+    struct tbk_day_total *days; /* with rows, ascending */
+    uint32_t day_count, day_capacity;
+};
+
+struct tbk_groups {
+    struct tbk_group *items; /* ascending by code */
+    uint32_t count, capacity;
+    bool are_too_many; /* no items are kept */
+};
+
+struct tbk_block {
+    struct tbk_key first, last;
+    uint32_t rows;
+    int64_t slot; /* of the scratch file; -1: in memory */
+    struct tbk_group all;
+    struct tbk_sums *day_sums; /* one for each of all.days; NULL: there are too many days */
+    struct tbk_groups groups[TBK_SERIES_DIMENSIONS_MAX];
+    struct tbk_calibration *calibration; /* NULL without confidence */
+};
+
+/* UTC day since 1970-01-01 of a time. */
+int32_t tbk_day_of(int64_t time_us);
+
+/* Below, equal to or above 0 as a sorts before, with or after b. */
+int tbk_key_compare(struct tbk_key a, struct tbk_key b);
+struct tbk_key tbk_key_of(const struct tbk_row *row);
+
+/* An empty block. NULL: out of memory. */
+struct tbk_block *tbk_block_create(const struct tbk_series_shape *shape);
+void tbk_block_destroy(struct tbk_block *block);
+/* Adds a row that sorts after all others. False: out of memory; the block can
+ * then only be destroyed. */
+bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape,
+                   const struct tbk_series_limits *limits, const struct tbk_row *row);
+/* NULL: no row has this value. The dimension's values must not be too many. */
+const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code);
+/* Bytes of memory. */
+size_t tbk_block_bytes(const struct tbk_block *block);
+
+/* Counts a win or loss that has a confidence from 0 to 1; others are left out. */
+void tbk_calibration_add(struct tbk_calibration *calibration, const struct tbk_row *row);
+void tbk_calibration_merge(struct tbk_calibration *calibration, const struct tbk_calibration *next);
+
+#endif

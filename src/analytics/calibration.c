@@ -1,0 +1,52 @@
+/* How well confidence predicts the outcome. */
+#include "analytics/internal.h"
+
+static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
+{
+    /* Only blocks as a whole have cells; a piece of a block's rows is smaller. */
+    const bool is_block = piece->block != NULL && piece->sums == &piece->block->all.sums;
+    if (!is_block) {
+        return TBK_VISIT_DESCEND;
+    }
+    tbk_calibration_merge(state, piece->block->calibration);
+    return TBK_VISIT_DONE;
+}
+
+static enum tbk_visit visit_row(void *state, const struct tbk_row *row)
+{
+    tbk_calibration_add(state, row);
+    return TBK_VISIT_DONE;
+}
+
+enum tbk_status tbk_analytics_calibration(struct tbk_analytics *analytics, struct tbk_session *session,
+                                          const struct tbk_analytics_query *query, struct tbk_basis *ret_basis,
+                                          struct tbk_calibration *ret_calibration, struct tbk_error *error)
+{
+    enum tbk_status status = tbk_query_begin(analytics, session, TBK_SERIES_TRADES, query, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    struct tbk_series *series = &analytics->series[TBK_SERIES_TRADES];
+    struct tbk_selection selection;
+    struct tbk_basis basis = {0};
+    struct tbk_calibration calibration = {0};
+    if (tbk_query_select(series, query, &selection)) {
+        struct tbk_tally tally;
+        struct tbk_days days;
+        status = tbk_query_total(series, query, &selection, &tally, &basis, &days, error);
+        if (status == TBK_OK) {
+            const struct tbk_visitor visitor = {.columns = 1U << TBK_COLUMN_KIND |
+                                                           1U << (TBK_COLUMN_VALUE + TBK_TRADE_CONFIDENCE),
+                                                .piece = visit_piece,
+                                                .row = visit_row,
+                                                .state = &calibration};
+            status = tbk_walk(series, &selection, &visitor, error);
+        }
+    }
+    tbk_query_end(analytics, session);
+    if (status == TBK_OK) {
+        *ret_basis = basis;
+        *ret_calibration = calibration;
+    }
+    return status;
+}

@@ -1,0 +1,91 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analytics/internal.h"
+
+struct counting {
+    unsigned dimension;
+    struct tbk_value_count *counts; /* by code */
+};
+
+static void add(struct tbk_value_count *count, int64_t n, int64_t wins, double total)
+{
+    count->n += n;
+    count->wins += wins;
+    count->total += total;
+}
+
+static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
+{
+    const struct counting *counting = state;
+    if (piece->block == NULL || piece->block->groups[counting->dimension].are_too_many) {
+        return TBK_VISIT_DESCEND;
+    }
+    const struct tbk_groups *groups = &piece->block->groups[counting->dimension];
+    for (uint32_t i = 0; i < groups->count; i++) {
+        const struct tbk_sums *sums = &groups->items[i].sums;
+        add(&counting->counts[groups->items[i].code], sums->n, sums->kinds[TBK_KIND_WIN],
+            sums->profits[0].curve.total.high);
+    }
+    return TBK_VISIT_DONE;
+}
+
+static enum tbk_visit visit_row(void *state, const struct tbk_row *row)
+{
+    const struct counting *counting = state;
+    add(&counting->counts[row->codes[counting->dimension]], 1, row->kind == TBK_KIND_WIN,
+        isnan(row->values[0]) ? 0.0 : row->values[0]);
+    return TBK_VISIT_DONE;
+}
+
+enum tbk_status tbk_count_values(struct tbk_series *series, int64_t start_us, int64_t end_us, unsigned dimension,
+                                 struct tbk_value_count **ret_counts, size_t *ret_count, struct tbk_error *error)
+{
+    const uint32_t size = tbk_dictionary_size(&series->dictionaries[dimension]);
+    struct counting counting = {.dimension = dimension, .counts = calloc(size, sizeof *counting.counts)};
+    if (counting.counts == NULL) {
+        return tbk_query_out_of_memory(error);
+    }
+    const struct tbk_selection all = {.start_us = start_us, .end_us = end_us, .dimension = -1};
+    const struct tbk_visitor visitor = {.columns = 1U << TBK_COLUMN_KIND | 1U << TBK_COLUMN_VALUE |
+                                                   TBK_CODE_COLUMN(dimension),
+                                        .piece = visit_piece,
+                                        .row = visit_row,
+                                        .state = &counting};
+    const enum tbk_status status = tbk_walk(series, &all, &visitor, error);
+    if (status != TBK_OK) {
+        free(counting.counts);
+        return status;
+    }
+    size_t count = 0;
+    for (uint32_t code = 0; code < size; code++) {
+        if (counting.counts[code].n > 0) {
+            counting.counts[count] = counting.counts[code];
+            counting.counts[count++].code = code;
+        }
+    }
+    *ret_counts = counting.counts;
+    *ret_count = count;
+    return TBK_OK;
+}
+
+static int compare_counts(const void *a, const void *b, void *argument)
+{
+    const struct tbk_value_count *left = a;
+    const struct tbk_value_count *right = b;
+    if (left->n != right->n) {
+        return left->n > right->n ? -1 : 1;
+    }
+    const char *left_text = tbk_dictionary_text(argument, left->code);
+    const char *right_text = tbk_dictionary_text(argument, right->code);
+    if (left_text == NULL || right_text == NULL) {
+        return (left_text == NULL) - (right_text == NULL);
+    }
+    return strcmp(left_text, right_text);
+}
+
+void tbk_count_sort(struct tbk_value_count *counts, size_t count, const struct tbk_dictionary *dictionary)
+{
+    qsort_r(counts, count, sizeof *counts, compare_counts, (void *)dictionary);
+}

@@ -1,0 +1,88 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "analytics/internal.h"
+
+enum tbk_status tbk_refresh_file(void *argument, const struct tbk_series_row *row, struct tbk_error *error)
+{
+    const struct tbk_filing *filing = argument;
+    struct tbk_series *series = &filing->analytics->series[filing->series];
+    struct tbk_row filed = {.time_us = row->time_us, .id = row->id, .kind = (uint8_t)row->kind};
+    memcpy(filed.values, row->values, sizeof filed.values);
+    for (unsigned i = 0; i < series->shape.dimensions; i++) {
+        if (!tbk_dictionary_put(&series->dictionaries[i], row->dimensions[i], &filed.codes[i])) {
+            return tbk_query_out_of_memory(error);
+        }
+    }
+    return tbk_batch_add(&filing->analytics->batches[filing->series], &filed) ? TBK_OK
+                                                                              : tbk_query_out_of_memory(error);
+}
+
+enum tbk_status tbk_refresh_apply(struct tbk_analytics *analytics, struct tbk_error *error)
+{
+    for (int i = TBK_SERIES_TRADES; i < TBK_SERIES_COUNT; i++) {
+        const enum tbk_status status = tbk_series_apply(&analytics->series[i], &analytics->batches[i], error);
+        if (status != TBK_OK) {
+            tbk_gate_damaged(analytics, error);
+            return status;
+        }
+    }
+    return TBK_OK;
+}
+
+static int compare_changes(const void *a, const void *b)
+{
+    const struct tbk_series_change *left = a;
+    const struct tbk_series_change *right = b;
+    if (left->series != right->series) {
+        return left->series < right->series ? -1 : 1;
+    }
+    return (left->id > right->id) - (left->id < right->id);
+}
+
+/* Collects what the changes remove and what is there now. */
+static enum tbk_status collect(struct tbk_analytics *analytics, struct tbk_session *session, size_t count,
+                               struct tbk_error *error)
+{
+    struct tbk_series_change *changes = analytics->changes;
+    enum tbk_status status = TBK_OK;
+    qsort(changes, count, sizeof *changes, compare_changes);
+    for (size_t i = 0; status == TBK_OK && i < count; i++) {
+        const struct tbk_key key = {.time_us = changes[i].filed_us, .id = changes[i].id};
+        if (!tbk_batch_remove(&analytics->batches[changes[i].series], key)) {
+            return tbk_query_out_of_memory(error);
+        }
+        if (i == 0 || compare_changes(&changes[i - 1], &changes[i]) != 0) {
+            struct tbk_filing filing = {.analytics = analytics, .series = changes[i].series};
+            status = analytics->ops->series_get(session, changes[i].series, changes[i].id, tbk_refresh_file,
+                                                &filing, error);
+        }
+    }
+    return status;
+}
+
+enum tbk_status tbk_refresh_step(struct tbk_analytics *analytics, struct tbk_session *session, bool *ret_more,
+                                 struct tbk_error *error)
+{
+    struct tbk_series_position reached = analytics->position;
+    size_t count;
+    enum tbk_status status = analytics->ops->series_changes(session, &reached, analytics->changes,
+                                                            analytics->options.changes_max, &count, error);
+    if (status == TBK_OK && count > 0) {
+        status = collect(analytics, session, count, error);
+        if (status != TBK_OK) { /* nothing has changed yet */
+            for (int i = 0; i < TBK_SERIES_COUNT; i++) {
+                analytics->batches[i].removed_count = analytics->batches[i].added_count = 0;
+            }
+        } else {
+            status = tbk_refresh_apply(analytics, error);
+        }
+    }
+    if (status == TBK_OK) {
+        analytics->position = reached;
+        *ret_more = count == analytics->options.changes_max;
+    } else if (status == TBK_OUT_OF_RANGE) {
+        tbk_gate_damaged(analytics, NULL);
+    }
+    return status;
+}

@@ -1,0 +1,67 @@
+/*
+ * A series: rows sorted by (time, id), cut into blocks. The last block grows in
+ * memory; the columns of the others are in a scratch file. Used under the lock
+ * of the analytics.
+ *
+ * A failed call leaves the series damaged; it can then only be destroyed, or
+ * cleared and filled again.
+ */
+#ifndef TBK_ANALYTICS_SERIES_H
+#define TBK_ANALYTICS_SERIES_H
+
+#include "analytics/columns.h"
+#include "analytics/dictionary.h"
+
+struct tbk_series {
+    struct tbk_series_shape shape;
+    struct tbk_series_limits limits;
+    struct tbk_dictionary dictionaries[TBK_SERIES_DIMENSIONS_MAX];
+    struct tbk_block **blocks; /* ascending, none empty */
+    size_t block_count, block_capacity;
+    int64_t row_count;
+    struct tbk_columns tail; /* of the last block, if that has no slot */
+    struct tbk_columns work; /* of a block that was read */
+    const struct tbk_block *work_block;
+    unsigned work_columns; /* those that were read */
+    int fd;
+    int64_t slot_count;
+    int64_t *free_slots;
+    size_t free_slot_count, free_slot_capacity;
+};
+
+/* What is to change, collected first and sorted when applied. */
+struct tbk_batch {
+    struct tbk_key *removed;
+    size_t removed_count, removed_capacity;
+    struct tbk_row *added;
+    size_t added_count, added_capacity;
+};
+
+/* path: of the database. */
+enum tbk_status tbk_series_init(struct tbk_series *series, struct tbk_series_shape shape,
+                                struct tbk_series_limits limits, const char *path, struct tbk_error *error);
+/* Also after a failed init, and on zeroes. */
+void tbk_series_fini(struct tbk_series *series);
+/* Forgets all rows; texts keep their numbers. */
+void tbk_series_clear(struct tbk_series *series);
+
+/* Removes the keys that are there, then adds the rows, over those that have the
+ * same key. Empties the batch. */
+enum tbk_status tbk_series_apply(struct tbk_series *series, struct tbk_batch *batch, struct tbk_error *error);
+
+/* Reads columns (a bit for each) of a block; valid until the next call on this
+ * series. */
+enum tbk_status tbk_series_read(struct tbk_series *series, const struct tbk_block *block, unsigned columns,
+                                const struct tbk_columns **ret_columns, struct tbk_error *error);
+
+/* Bytes of memory. */
+size_t tbk_series_bytes(const struct tbk_series *series);
+
+/* False: out of memory. */
+bool tbk_batch_remove(struct tbk_batch *batch, struct tbk_key key);
+bool tbk_batch_add(struct tbk_batch *batch, const struct tbk_row *row);
+/* Sorts, and leaves one of equal ones. */
+void tbk_batch_sort(struct tbk_batch *batch);
+void tbk_batch_fini(struct tbk_batch *batch);
+
+#endif

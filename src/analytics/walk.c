@@ -1,0 +1,119 @@
+#include "analytics/walk.h"
+
+struct walk {
+    struct tbk_series *series;
+    const struct tbk_selection *selection;
+    const struct tbk_visitor *visitor;
+    struct tbk_error *error;
+    bool is_over;
+};
+
+/* The rows of a block with start_us <= time < end_us. */
+static enum tbk_status walk_rows(struct walk *walk, const struct tbk_block *block, int64_t start_us,
+                                 int64_t end_us)
+{
+    const struct tbk_selection *selection = walk->selection;
+    const unsigned wanted = walk->visitor->columns | 1U << TBK_COLUMN_TIME |
+                            (selection->dimension >= 0 ? TBK_CODE_COLUMN(selection->dimension) : 0);
+    const struct tbk_columns *columns;
+    const enum tbk_status status = tbk_series_read(walk->series, block, wanted, &columns, walk->error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    const uint32_t *codes =
+        selection->dimension >= 0 ? tbk_columns_codes(columns, (unsigned)selection->dimension) : NULL;
+    const uint32_t end = tbk_columns_seek(columns, block->rows, end_us);
+    for (uint32_t i = tbk_columns_seek(columns, end, start_us); i < end && !walk->is_over; i++) {
+        if (codes == NULL || codes[i] == selection->code) {
+            struct tbk_row row;
+            tbk_columns_get(columns, i, &row);
+            walk->is_over = walk->visitor->row(walk->visitor->state, &row) == TBK_VISIT_STOP;
+        }
+    }
+    return TBK_OK;
+}
+
+/* Whether the visitor wants to see the piece in smaller ones. */
+static bool must_descend(struct walk *walk, const struct tbk_piece *piece)
+{
+    const enum tbk_visit visit = walk->visitor->piece(walk->visitor->state, piece);
+    walk->is_over = visit == TBK_VISIT_STOP;
+    return visit == TBK_VISIT_DESCEND;
+}
+
+static enum tbk_status walk_days(struct walk *walk, const struct tbk_block *block)
+{
+    const struct tbk_selection *selection = walk->selection;
+    enum tbk_status status = TBK_OK;
+    for (uint32_t i = 0; status == TBK_OK && i < block->all.day_count && !walk->is_over; i++) {
+        const struct tbk_sums *day = &block->day_sums[i];
+        if (day->last_us < selection->start_us || day->first_us >= selection->end_us) {
+            continue;
+        }
+        const bool is_inside = day->first_us >= selection->start_us && day->last_us < selection->end_us;
+        const struct tbk_piece piece = {.sums = day, .days = &block->all.days[i], .day_count = 1};
+        if (is_inside && !must_descend(walk, &piece)) {
+            continue;
+        }
+        const int64_t start = day->first_us > selection->start_us ? day->first_us : selection->start_us;
+        const int64_t end = day->last_us < selection->end_us ? day->last_us + 1 : selection->end_us;
+        status = walk_rows(walk, block, start, end);
+    }
+    return status;
+}
+
+static enum tbk_status walk_block(struct walk *walk, const struct tbk_block *block)
+{
+    const struct tbk_selection *selection = walk->selection;
+    const struct tbk_group *group = &block->all;
+    bool has_sums = true;
+    if (selection->dimension >= 0) {
+        has_sums = !block->groups[selection->dimension].are_too_many;
+        group = has_sums ? tbk_block_group(block, (unsigned)selection->dimension, selection->code) : NULL;
+        if (has_sums && group == NULL) {
+            return TBK_OK;
+        }
+    }
+    const bool is_inside = block->first.time_us >= selection->start_us && block->last.time_us < selection->end_us;
+    if (is_inside && has_sums) {
+        const struct tbk_piece piece = {
+            .sums = &group->sums, .days = group->days, .day_count = group->day_count, .block = block};
+        if (!must_descend(walk, &piece)) {
+            return TBK_OK;
+        }
+    }
+    if (selection->dimension < 0 && block->day_sums != NULL) {
+        return walk_days(walk, block);
+    }
+    return walk_rows(walk, block, selection->start_us, selection->end_us);
+}
+
+/* The first block that ends at or after this time. */
+static size_t first_block(const struct tbk_series *series, int64_t time_us)
+{
+    size_t low = 0;
+    size_t high = series->block_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (series->blocks[middle]->last.time_us < time_us) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+enum tbk_status tbk_walk(struct tbk_series *series, const struct tbk_selection *selection,
+                         const struct tbk_visitor *visitor, struct tbk_error *error)
+{
+    struct walk walk = {.series = series, .selection = selection, .visitor = visitor, .error = error};
+    enum tbk_status status = TBK_OK;
+    for (size_t i = first_block(series, selection->start_us);
+         status == TBK_OK && i < series->block_count && !walk.is_over &&
+         series->blocks[i]->first.time_us < selection->end_us;
+         i++) {
+        status = walk_block(&walk, series->blocks[i]);
+    }
+    return status;
+}
