@@ -19,6 +19,8 @@ enum {
     PAYLOAD_MAX = 1024 * 1024,
     ECHO_BYTES_DEFAULT = 128,
     BATCH_DEFAULT = 100,
+    TRADES_MAX = 10000000,
+    TRADES_DEFAULT = 100000,
     DURATION_MS_DEFAULT = 10000,
     WARMUP_MS_DEFAULT = 1000,
     ALTERNATE_DURATION_MS_DEFAULT = 2000,
@@ -46,6 +48,7 @@ enum {
     OPTION_CONNECTIONS,
     OPTION_PAYLOAD,
     OPTION_BATCH,
+    OPTION_TRADES,
     OPTION_DURATION,
     OPTION_COUNT,
     OPTION_WARMUP,
@@ -63,6 +66,11 @@ static const struct argp_option options[] = {
     {"payload", OPTION_PAYLOAD, "BYTES", 0,
      "Size of echoes (default 128) and of the notes of signals (default: none)", 0},
     {"batch", OPTION_BATCH, "N", 0, "Signals of one batch (default 100)", 0},
+    {"trades", OPTION_TRADES, "N", 0,
+     "Before each run of open or close, record so many signals, and open them for close; the run ends when they "
+     "are "
+     "used up (default 100000, or --count)",
+     0},
     {"duration", OPTION_DURATION, "SECONDS", 0, "How long to measure (default 10; with --alternate 2 each)", 0},
     {"count", OPTION_COUNT, "N", 0, "Measure so many calls instead", 0},
     {"warmup", OPTION_WARMUP, "SECONDS", 0,
@@ -83,8 +91,8 @@ static const char doc[] = "Measure throughput and latency of a server in a close
                           "\v"
                           "Operations: echo (the transport alone), get (a signal by a random id), create (a "
                           "signal), batch (--batch signals "
-                          "in one call), list (the 50 newest signals). create and batch write signals with "
-                          "model_version \"bench\" into the "
+                          "in one call), list (the 50 newest signals), open and close (a trade). create, batch, "
+                          "open and close write signals with model_version \"bench\", and their trades, into the "
                           "server's database.\n\n"
                           "The exit status is 1 when any call failed.\n\n"
                           "Examples:\n"
@@ -121,7 +129,8 @@ static void parse_alternate(const struct argp_state *state, const char *text, st
         enum tbk_bench_op op = tbk_bench_op_find(name, length);
         if (op == TBK_BENCH_OP_COUNT || plan->op_count == TBK_BENCH_OP_COUNT) {
             argp_error(state,
-                       "--alternate: \"%s\" is wrong; name each of echo, get, create, batch, list once at most.",
+                       "--alternate: \"%s\" is wrong; name each of echo, get, create, batch, list, open, close "
+                       "once at most.",
                        text);
         }
         plan->ops[plan->op_count++] = op;
@@ -190,6 +199,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_BATCH:
         args->workload.batch_signals = (unsigned)parse_number(state, "--batch", argument, 1, BATCH_MAX);
         return 0;
+    case OPTION_TRADES:
+        args->workload.trades = (unsigned)parse_number(state, "--trades", argument, 1, TRADES_MAX);
+        return 0;
     case OPTION_DURATION:
         args->duration_ms = parse_seconds(state, "--duration", argument, 0.1);
         return 0;
@@ -220,6 +232,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (args->count > 0 && args->duration_ms != NOT_GIVEN) {
             argp_error(state, "--duration and --count exclude each other.");
+        }
+        if (args->workload.trades == 0) {
+            args->workload.trades =
+                args->count > 0 && args->count <= TRADES_MAX ? (unsigned)args->count : TRADES_DEFAULT;
         }
         return 0;
     default:

@@ -1,5 +1,6 @@
 #include "cli/bench_ops.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,15 @@ static const struct {
     [TBK_BENCH_CREATE] = {"create", "/tradebook.v1.SignalService/CreateSignal"},
     [TBK_BENCH_BATCH] = {"batch", "/tradebook.v1.SignalService/BatchCreateSignals"},
     [TBK_BENCH_LIST] = {"list", "/tradebook.v1.SignalService/ListSignals"},
+    [TBK_BENCH_OPEN] = {"open", "/tradebook.v1.TradeService/OpenTrade"},
+    [TBK_BENCH_CLOSE] = {"close", "/tradebook.v1.TradeService/CloseTrade"},
+};
+
+/* Ids of signals, each taken once. */
+struct stock {
+    int64_t *ids;
+    size_t count;
+    atomic_size_t taken; /* may exceed count */
 };
 
 /* Requests made in advance, so that the load does not measure their making. */
@@ -36,6 +46,8 @@ struct tbk_bench_workload {
     Tradebook__V1__ListSignalsRequest list;
     int64_t first_id;
     int64_t last_id;
+    struct stock unopened;
+    struct stock open;
 };
 
 const char *tbk_bench_op_name(enum tbk_bench_op op)
@@ -77,7 +89,7 @@ static const char *parse_entry(const char *text, size_t length, struct tbk_bench
     size_t name_length = equals != NULL ? (size_t)(equals - text) : length;
     enum tbk_bench_op op = tbk_bench_op_find(text, name_length);
     if (op == TBK_BENCH_OP_COUNT) {
-        return "the operations are echo, get, create, batch and list";
+        return "the operations are echo, get, create, batch, list, open and close";
     }
     unsigned long weight = 1;
     if (equals != NULL) {
@@ -230,6 +242,8 @@ void tbk_bench_workload_destroy(struct tbk_bench_workload *workload)
     if (workload != NULL) {
         free(workload->payload);
         free(workload->notes);
+        free(workload->unopened.ids);
+        free(workload->open.ids);
         free(workload);
     }
 }
@@ -269,22 +283,123 @@ enum tradebook_code tbk_bench_workload_learn_ids(struct tbk_bench_workload *work
     return code;
 }
 
-const ProtobufCMessage *tbk_bench_request(const struct tbk_bench_workload *workload, enum tbk_bench_op op,
-                                          Tradebook__V1__GetSignalRequest *get, uint64_t *random_state)
+/* Records up to count signals and puts their ids behind those in the stock. */
+static enum tradebook_code record_signals(struct tbk_bench_workload *workload, struct tradebook_client *client,
+                                          size_t count, struct tradebook_error *error)
+{
+    Tradebook__V1__BatchCreateSignalsRequest batch = workload->batch;
+    batch.n_signals = count < SIGNALS_PREPARED ? count : SIGNALS_PREPARED;
+    ProtobufCMessage *reply = NULL;
+    enum tradebook_code code =
+        tradebook_call(client, tbk_bench_op_method(TBK_BENCH_BATCH), &batch.base, NULL, &reply, error);
+    if (code != TRADEBOOK_OK) {
+        return code;
+    }
+    code = tbk_bench_check_reply(TBK_BENCH_BATCH, reply);
+    if (code != TRADEBOOK_OK) {
+        error->code = code;
+        error->violation_count = 0;
+        snprintf(error->message, sizeof error->message, "the server refused a signal to trade");
+    }
+    const Tradebook__V1__BatchCreateSignalsResponse *response =
+        (const Tradebook__V1__BatchCreateSignalsResponse *)reply;
+    for (size_t i = 0; code == TRADEBOOK_OK && i < response->n_results; i++) {
+        workload->unopened.ids[workload->unopened.count++] = response->results[i]->id;
+    }
+    tradebook_message_free(reply);
+    return code;
+}
+
+enum tradebook_code tbk_bench_workload_stock_signals(struct tbk_bench_workload *workload,
+                                                     struct tradebook_client *client,
+                                                     struct tradebook_error *error)
+{
+    struct stock *stock = &workload->unopened;
+    free(stock->ids);
+    stock->count = 0;
+    atomic_store(&stock->taken, 0);
+    stock->ids = calloc(workload->config.trades, sizeof *stock->ids);
+    if (stock->ids == NULL) {
+        error->code = TRADEBOOK_RESOURCE_EXHAUSTED;
+        error->violation_count = 0;
+        snprintf(error->message, sizeof error->message, "memory is exhausted");
+        return error->code;
+    }
+    enum tradebook_code code = TRADEBOOK_OK;
+    while (code == TRADEBOOK_OK && stock->count < workload->config.trades) {
+        code = record_signals(workload, client, workload->config.trades - stock->count, error);
+    }
+    return code;
+}
+
+void tbk_bench_workload_stock_opened(struct tbk_bench_workload *workload)
+{
+    free(workload->open.ids);
+    workload->open.ids = workload->unopened.ids;
+    workload->open.count = workload->unopened.count;
+    atomic_store(&workload->open.taken, 0);
+    workload->unopened.ids = NULL;
+    workload->unopened.count = 0;
+}
+
+/* False when nothing is left. Answers the prepared signal that was recorded under
+ * the id. */
+static bool take(struct tbk_bench_workload *workload, struct stock *stock, int64_t *ret_id,
+                 const Tradebook__V1__Signal **ret_signal)
+{
+    const size_t position = atomic_fetch_add(&stock->taken, 1);
+    if (position >= stock->count) {
+        return false;
+    }
+    *ret_id = stock->ids[position];
+    *ret_signal = &workload->signals[position % SIGNALS_PREPARED];
+    return true;
+}
+
+static const ProtobufCMessage *open_request(struct tbk_bench_workload *workload,
+                                            Tradebook__V1__OpenTradeRequest *open)
+{
+    const Tradebook__V1__Signal *signal;
+    *open = (Tradebook__V1__OpenTradeRequest)TRADEBOOK__V1__OPEN_TRADE_REQUEST__INIT;
+    open->has_signal_id = 1;
+    return take(workload, &workload->unopened, &open->signal_id, &signal) ? &open->base : NULL;
+}
+
+static const ProtobufCMessage *close_request(struct tbk_bench_workload *workload,
+                                             Tradebook__V1__CloseTradeRequest *close, uint64_t *random_state)
+{
+    const Tradebook__V1__Signal *signal;
+    *close = (Tradebook__V1__CloseTradeRequest)TRADEBOOK__V1__CLOSE_TRADE_REQUEST__INIT;
+    if (!take(workload, &workload->open, &close->signal_id, &signal)) {
+        return NULL;
+    }
+    close->has_signal_id = close->has_exit_price = 1;
+    close->exit_price = signal->entry_price * random_between(random_state, 0.98, 1.02);
+    close->exit_reason = (char *)"manual";
+    return &close->base;
+}
+
+const ProtobufCMessage *tbk_bench_request(struct tbk_bench_workload *workload, enum tbk_bench_op op,
+                                          union tbk_bench_request_space *space, uint64_t *random_state)
 {
     switch (op) {
     case TBK_BENCH_GET:
-        *get = (Tradebook__V1__GetSignalRequest)TRADEBOOK__V1__GET_SIGNAL_REQUEST__INIT;
-        get->has_id = 1;
-        get->id = workload->first_id +
-                  (int64_t)random_below(random_state, (uint64_t)(workload->last_id - workload->first_id) + 1);
-        return &get->base;
+        space->get = (Tradebook__V1__GetSignalRequest)TRADEBOOK__V1__GET_SIGNAL_REQUEST__INIT;
+        space->get.has_id = 1;
+        space->get.id =
+            workload->first_id +
+            (int64_t)random_below(random_state, (uint64_t)(workload->last_id - workload->first_id) + 1);
+        return &space->get.base;
     case TBK_BENCH_CREATE:
         return &workload->creates[random_below(random_state, SIGNALS_PREPARED)].base;
     case TBK_BENCH_BATCH:
         return &workload->batch.base;
     case TBK_BENCH_LIST:
         return &workload->list.base;
+    case TBK_BENCH_OPEN:
+        return open_request(workload, &space->open);
+    case TBK_BENCH_CLOSE:
+        return close_request(workload, &space->close, random_state);
     default:
         return &workload->echo.base;
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PROGRESS_MS = 1000 };
+enum { PROGRESS_MS = 1000, OPENING_IN_FLIGHT = 64 };
 
 enum phase { PHASE_WARMUP, PHASE_MEASURE, PHASE_STOP };
 
@@ -104,13 +104,16 @@ static void start_call(struct slot *slot, uint64_t start_ns)
     }
     slot->op = tbk_bench_choose(&config->mix, &slot->random_state);
     slot->started_ns = start_ns;
-    Tradebook__V1__GetSignalRequest get;
+    union tbk_bench_request_space space;
+    const ProtobufCMessage *request = tbk_bench_request(config->workload, slot->op, &space, &slot->random_state);
+    if (request == NULL) {
+        end_slot(slot);
+        return;
+    }
     const struct tradebook_call_options options = {.timeout_ms = config->timeout_ms};
     struct tradebook_error error;
-    enum tradebook_code code =
-        tradebook_call_async(slot->client, tbk_bench_op_method(slot->op),
-                             tbk_bench_request(config->workload, slot->op, &get, &slot->random_state), &options,
-                             call_ended, slot, &error);
+    enum tradebook_code code = tradebook_call_async(slot->client, tbk_bench_op_method(slot->op), request, &options,
+                                                    call_ended, slot, &error);
     if (code != TRADEBOOK_OK) {
         record(slot, code, &error, start_ns);
         end_slot(slot);
@@ -154,8 +157,8 @@ static void show_progress(struct run *run, uint64_t begin_ns, uint64_t *calls_be
     *calls_before = calls;
 }
 
-/* Measures from begin_ns until the duration is over or the calls are done, and
- * answers when that was. */
+/* Measures from begin_ns until the duration is over, or the calls or the stock are
+ * done, and answers when that was. */
 static uint64_t measure(struct run *run, uint64_t begin_ns)
 {
     const struct tbk_bench_run_config *config = run->config;
@@ -175,7 +178,7 @@ static uint64_t measure(struct run *run, uint64_t begin_ns)
     if (config->progress) {
         fputs("\r\x1b[K", stderr);
     }
-    return config->count > 0 ? atomic_load(&run->last_end_ns) : now_ns();
+    return ended ? atomic_load(&run->last_end_ns) : now_ns();
 }
 
 static void clear_result(struct tbk_bench_result *result)
@@ -217,7 +220,7 @@ static void init_run(struct run *run)
     run->slots_running = run->config->in_flight;
 }
 
-bool tbk_bench_run(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
+static bool run_loop(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
 {
     struct run run = {.config = config, .result = result, .error_kept = ATOMIC_FLAG_INIT};
     struct slot *slots = calloc(config->in_flight, sizeof *slots);
@@ -247,4 +250,48 @@ bool tbk_bench_run(const struct tbk_bench_run_config *config, struct tbk_bench_r
     pthread_mutex_destroy(&run.mutex);
     free(slots);
     return true;
+}
+
+/* The stock of open trades: signals, then one unmeasured run that opens them. */
+static bool open_trades(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
+{
+    struct tbk_bench_run_config opening = *config;
+    opening.mix = (struct tbk_bench_mix){.weights[TBK_BENCH_OPEN] = 1};
+    opening.in_flight = OPENING_IN_FLIGHT;
+    opening.warmup_ms = 0;
+    opening.duration_ms = 0;
+    opening.count = INT64_MAX; /* ends with the stock */
+    opening.progress = false;
+    if (!run_loop(&opening, result)) {
+        return false;
+    }
+    tbk_bench_workload_stock_opened(config->workload);
+    return true;
+}
+
+/* Leaves what went wrong in result. False when memory is exhausted. */
+static bool fill_stock(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
+{
+    static const enum tbk_bench_op ops[] = {TBK_BENCH_CLOSE, TBK_BENCH_OPEN};
+    for (unsigned i = 0; i < sizeof ops / sizeof *ops && result->error_count == 0; i++) {
+        if (config->mix.weights[ops[i]] == 0) {
+            continue;
+        }
+        if (tbk_bench_workload_stock_signals(config->workload, config->clients[0], &result->first_error) !=
+            TRADEBOOK_OK) {
+            result->error_count = 1;
+        } else if (ops[i] == TBK_BENCH_CLOSE && !open_trades(config, result)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool tbk_bench_run(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
+{
+    clear_result(result);
+    if (!fill_stock(config, result)) {
+        return false;
+    }
+    return result->error_count > 0 || run_loop(config, result);
 }

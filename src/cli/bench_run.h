@@ -13,7 +13,7 @@ enum { TBK_BENCH_CODE_COUNT = TRADEBOOK_UNAUTHENTICATED + 1 };
 struct tbk_bench_run_config {
     struct tradebook_client *const *clients; /* one for each connection; calls are spread over them */
     unsigned client_count;
-    const struct tbk_bench_workload *workload;
+    struct tbk_bench_workload *workload;
     struct tbk_bench_mix mix;
     unsigned in_flight;  /* over all clients */
     int64_t warmup_ms;   /* not measured */
@@ -37,7 +37,9 @@ struct tbk_bench_result {
     struct tbk_bench_op_result ops[TBK_BENCH_OP_COUNT];
 };
 
-/* Runs and fills result, which may be reused. False when memory is exhausted. */
+/* Runs and fills result, which may be reused. What the run needs in stock is made
+ * first, not measured; the run ends early when it is used up. False when memory is
+ * exhausted. */
 bool tbk_bench_run(const struct tbk_bench_run_config *config, struct tbk_bench_result *result);
 
 #endif
