@@ -85,6 +85,19 @@ def test_events_below_the_oldest_are_out_of_range(server, client):
     assert response.oldest_sequence == 4
 
 
+def test_events_past_their_retention_are_forgotten_but_for_the_newest(tmp_path):
+    with serving.Server(tmp_path / "book.db", "--event-retention", 1) as server, \
+            book.Client(server.address) as client:
+        trades.closed(server.db, *["A"] * 3)
+        assert sequences(client.ok(LIST, after_sequence=0)) == [1, 2, 3]
+        while client.reply(LIST, after_sequence=1).code == book.OK:  # forgotten as part of writes
+            client.ok("SignalService.CreateSignal", signal=book.signal())
+        response = client.ok(LIST)
+        assert (sequences(response), response.oldest_sequence) == ([3], 3)
+        trades.closed(server.db, "A")
+        assert sequences(client.ok(LIST, after_sequence=3)) == [4]
+
+
 def test_beyond_the_newest_is_ok_and_empty(server, client):
     trades.closed(server.db, "A")
     for after in (1, 2, 2**63 - 1):

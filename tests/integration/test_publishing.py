@@ -72,6 +72,37 @@ def test_events_come_in_order_and_name_the_one_before_of_their_symbol(server, ad
     assert [event.previous_sequence for event in events] == [0, 0, *range(1, 399)]
 
 
+def test_closed_trade_is_published_with_all_that_is_known_of_it(client, address):
+    signal = client.ok("SignalService.CreateSignal", signal=book.signal(
+        entry_price=100.0, sl_price=90.0, tp_price=130.0, session="tokyo", model_version="v7"))
+    client.ok("TradeService.OpenTrade", signal_id=signal.id, quantity=2.0, fees_usd=1.0,
+              mode=book.types_pb2.MODE_LIVE)
+    with Subscriber(address) as subscriber:
+        result = client.ok("TradeService.CloseTrade", signal_id=signal.id, exit_price=120.0, exit_reason="manual",
+                           fees_usd=0.5)
+        event = subscriber.event()
+    assert event == client.ok(LIST).events[0]
+    closed = event.trade_closed
+    assert closed.signal_result == result
+    assert (closed.symbol, closed.direction, closed.strategy, closed.tier, closed.session, closed.model_version,
+            closed.confidence) == (signal.symbol, signal.direction, signal.strategy, signal.tier, "tokyo", "v7",
+                                   signal.confidence)
+    assert (closed.quantity, closed.fees_usd, closed.mode, closed.r_realized) == (2.0, 1.5, book.types_pb2.MODE_LIVE,
+                                                                                 2.0)
+
+
+def test_trade_recorded_without_publishing_is_no_event(client, address):
+    with Subscriber(address) as subscriber:
+        for publish in (False, True):
+            signal = client.ok("SignalService.CreateSignal", signal=book.signal(entry_price=100.0))
+            opened = book.trade_pb2.OpenTradeRequest(signal_id=signal.id, entry_time=book.timestamp(1_700_000_000))
+            closed = book.trade_pb2.CloseTradeRequest(exit_price=110.0, exit_time=book.timestamp(1_700_000_600),
+                                                      exit_reason="manual")
+            client.ok("TradeService.RecordTrade", open=opened, close=closed, publish=publish)
+        event = subscriber.event()
+    assert (event.sequence, event.trade_closed.signal_result.signal_id) == (1, signal.id)
+
+
 def test_what_is_rolled_back_is_not_published(server, address):
     with Subscriber(address) as subscriber, trades.connection(server.db) as db:
         db.execute("BEGIN")
