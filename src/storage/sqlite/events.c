@@ -217,7 +217,7 @@ static enum tbk_status read_rows(struct tbk_session *session, struct row *row, c
             return tbk_sqlite_failed(session->db, sqlite3_extended_errcode(session->db), "reading events", error);
         }
         if (is_asked_for(row, query)) {
-            size_t event_bytes;
+            size_t event_bytes = 0;
             const enum tbk_status status = read_event(row, &page->events[page->count], &event_bytes, error);
             if (status != TBK_OK) {
                 return status;
