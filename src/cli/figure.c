@@ -180,6 +180,9 @@ static enum tbk_tone append_double(const struct tbk_figure *figure, enum tbk_uni
     case TBK_FIGURE_RATE:
         tbk_append_rate(value, out);
         return TBK_TONE_NONE;
+    case TBK_FIGURE_POINTS:
+        tbk_dynbuf_printf(out, "%.1f pp", 100 * value);
+        return TBK_TONE_NONE;
     default:
         tbk_cell_short_double(value, out);
         return TBK_TONE_NONE;

@@ -26,6 +26,7 @@ enum tbk_figure_form {
     TBK_FIGURE_FRACTION,        /* 0.1234 */
     TBK_FIGURE_PROBABILITY,     /* 0.0312, < 0.0001 */
     TBK_FIGURE_RATE,            /* of 0.523: 52.3 % */
+    TBK_FIGURE_POINTS,          /* of 0.021: 2.1 pp (percentage points) */
     TBK_FIGURE_PROPORTION,      /* of a Proportion: 52.3 % (49.1 … 55.5) */
     TBK_FIGURE_GAIN,            /* +0.12 % or +1,234.56, with its tone */
     TBK_FIGURE_AMOUNT,          /* the same without sign and tone */

@@ -122,7 +122,7 @@ static const struct tbk_figure rate_test_figures[] = {
     {"p-value", "win_rate_difference.p_value", TBK_FIGURE_PROBABILITY, 0},
     {"test", "win_rate_difference.test", TBK_FIGURE_ENUM, 0},
     {"z", "win_rate_difference.statistic", TBK_FIGURE_RATIO, 0},
-    {"detectable effect", "win_rate_difference.minimum_detectable_effect", TBK_FIGURE_RATE, 0},
+    {"detectable effect", "win_rate_difference.minimum_detectable_effect", TBK_FIGURE_POINTS, 0},
 };
 static const struct tbk_figure mean_test_figures[] = {
     {"A - B", "pnl_percent_difference", TBK_FIGURE_GAIN_DIFFERENCE, TBK_UNIT_PERCENT},

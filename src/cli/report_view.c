@@ -3,14 +3,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "cli/cell.h"
 #include "cli/field_path.h"
 #include "cli/plot.h"
 #include "tradebook/v1/analytics.pb-c.h"
 
-enum { PLOT_HEIGHT = 8, SPARKLINE_CHARS_MAX = 60, ALARM_CHARS = 90 };
+enum { PLOT_HEIGHT = 8, SPARKLINE_CHARS_MAX = 60, ALARM_CHARS = 74 };
 
 static void append_toned(const struct tbk_report_view *view, enum tbk_tone tone, const char *text,
                          struct tbk_dynbuf *out)
@@ -134,19 +136,14 @@ void tbk_view_series(const struct tbk_report_view *view, struct tbk_dynbuf *out)
 
 /* --- comparison --- */
 
-static void append_split(const Tradebook__V1__CompareStrategiesResponse *response, struct tbk_dynbuf *out)
+static void append_shares(const Tradebook__V1__SampleRatio *ratio, struct tbk_dynbuf *out)
 {
-    const Tradebook__V1__SampleRatio *ratio = response->sample_ratio;
     tbk_dynbuf_puts(out, "A has ");
     tbk_append_rate(ratio->observed_share_a, out);
     tbk_dynbuf_puts(out, " of the signals, ");
     tbk_append_rate(ratio->expected_share_a, out);
-    tbk_dynbuf_puts(out, " expected");
-    if (ratio->has_chi_squared && ratio->has_p_value) {
-        tbk_dynbuf_printf(out, " (chi-squared %.2f, p ", ratio->chi_squared);
-        tbk_append_probability(ratio->p_value, out);
-        tbk_dynbuf_putc(out, ')');
-    }
+    tbk_dynbuf_printf(out, " expected: chi-squared %.2f, p ", ratio->chi_squared);
+    tbk_append_probability(ratio->p_value, out);
 }
 
 static void append_alarm_line(const struct tbk_report_view *view, const char *text, struct tbk_dynbuf *out)
@@ -157,10 +154,10 @@ static void append_alarm_line(const struct tbk_report_view *view, const char *te
     tbk_dynbuf_putc(out, '\n');
 }
 
-static void append_alarm(const struct tbk_report_view *view, const char *split, struct tbk_dynbuf *out)
+static void append_alarm(const struct tbk_report_view *view, const char *shares, struct tbk_dynbuf *out)
 {
     append_alarm_line(view, "SAMPLE RATIO ALARM: the signals are not split as intended.", out);
-    append_alarm_line(view, split, out);
+    append_alarm_line(view, shares, out);
     append_alarm_line(view, "Every other figure here is doubtful until that is explained.", out);
 }
 
@@ -171,14 +168,34 @@ void tbk_view_split(const struct tbk_report_view *view, struct tbk_dynbuf *out)
     const Tradebook__V1__SampleRatio *ratio = response->sample_ratio;
     if (ratio == NULL || !ratio->has_observed_share_a)
         return;
-    struct tbk_dynbuf split;
-    tbk_dynbuf_init(&split, ALARM_CHARS);
-    append_split(response, &split);
+    struct tbk_dynbuf shares;
+    tbk_dynbuf_init(&shares, 2 * ALARM_CHARS);
+    append_shares(ratio, &shares);
     if (ratio->has_alarm && ratio->alarm)
-        append_alarm(view, tbk_dynbuf_text(&split), out);
+        append_alarm(view, tbk_dynbuf_text(&shares), out);
     else
-        tbk_dynbuf_printf(out, "%s\n", tbk_dynbuf_text(&split));
-    tbk_dynbuf_fini(&split);
+        tbk_dynbuf_printf(out, "%s\n", tbk_dynbuf_text(&shares));
+    tbk_dynbuf_fini(&shares);
+}
+
+/* Appends a text in lines of at most width characters, broken at spaces; a word
+ * that is longer has a line of its own. */
+static void append_wrapped(const char *text, size_t width, struct tbk_dynbuf *out)
+{
+    size_t column = 0;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+        size_t chars = tbk_utf8_count(text, word);
+        if (column > 0) {
+            bool fits = column + 1 + chars <= width;
+            tbk_dynbuf_putc(out, fits ? ' ' : '\n');
+            column = fits ? column + 1 : 0;
+        }
+        tbk_dynbuf_append(out, text, word);
+        column += chars;
+        text += word + strspn(text + word, " ");
+    }
+    tbk_dynbuf_putc(out, '\n');
 }
 
 void tbk_view_verdict(const struct tbk_report_view *view, struct tbk_dynbuf *out)
@@ -194,7 +211,8 @@ void tbk_view_verdict(const struct tbk_report_view *view, struct tbk_dynbuf *out
     else
         tbk_dynbuf_printf(out, "%s (%s) is better", better == response->a ? "A" : "B",
                           better->strategy != NULL ? better->strategy : "-");
-    tbk_dynbuf_printf(out, "\n%s\n", response->verdict_reason != NULL ? response->verdict_reason : "");
+    tbk_dynbuf_putc(out, '\n');
+    append_wrapped(response->verdict_reason != NULL ? response->verdict_reason : "", view->width, out);
 }
 
 /* --- rankings --- */
