@@ -20,6 +20,7 @@ int tbk_cli_list(int argc, char **argv);
 int tbk_cli_open(int argc, char **argv);
 int tbk_cli_close(int argc, char **argv);
 int tbk_cli_report(int argc, char **argv);
+int tbk_cli_watch(int argc, char **argv);
 int tbk_cli_bench(int argc, char **argv);
 int tbk_cli_version(int argc, char **argv);
 int tbk_cli_completion(int argc, char **argv);

@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"open", "tradebook open", "Open the trade of a signal", tbk_cli_open},
     {"close", "tradebook close", "Close a trade and print its result", tbk_cli_close},
     {"report", "tradebook report", "Print figures, rankings, a comparison, positions", tbk_cli_report},
+    {"watch", "tradebook watch", "Print closed trades as they happen, one JSON line each", tbk_cli_watch},
     {"bench", "tradebook bench", "Measure throughput and latency of a server", tbk_cli_bench},
     {"version", "tradebook version", "Print the versions of tradebook and its libraries", tbk_cli_version},
     {"completion", "tradebook completion", "Print the completion script of a shell", tbk_cli_completion},

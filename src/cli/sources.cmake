@@ -31,6 +31,7 @@ tbk_layer(cli
     cli/text_table.c
     cli/trade.c
     cli/version.c
+    cli/watch.c
   LINK tbk_transport tbk_json tradebook_static PkgConfig::INIH)
 
 # The completion scripts are part of the program, see cli/completion.c.

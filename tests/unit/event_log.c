@@ -9,7 +9,7 @@
 #include "cmocka_all.h"
 #include "tradebook/v1/event.pb-c.h"
 
-enum { EVENTS_MAX = 1000, FRAME_BYTES = 512, TAKE_MS = 60000 };
+enum { EVENTS_MAX = 1000, SCAN_MAX = 1000, FRAME_BYTES = 512, TAKE_MS = 60000 };
 
 /* --- events --- */
 
@@ -71,7 +71,8 @@ static void list(struct event_log *log, const Tradebook__V1__ListEventsRequest *
     Tradebook__V1__ListEventsResponse response = TRADEBOOK__V1__LIST_EVENTS_RESPONSE__INIT;
     int64_t sequence = request->after_sequence;
     response.events = pointers;
-    while (sequence < log->newest && response.n_events < (size_t)request->page_size) {
+    int64_t end = log->newest - sequence > SCAN_MAX ? sequence + SCAN_MAX : log->newest;
+    while (sequence < end && response.n_events < (size_t)request->page_size) {
         sequence++;
         bool wanted = request->symbol == NULL || strcmp(request->symbol, symbol_of(sequence)) == 0;
         if (wanted && sequence != log->hole) {

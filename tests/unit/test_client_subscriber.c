@@ -338,6 +338,21 @@ static void test_symbol_position_moves_over_others(void **state)
     stop(&log, subscriber);
 }
 
+/* A server looks at some thousands of events for one call. */
+static void test_symbol_pages_without_its_events_are_passed(void **state)
+{
+    (void)state;
+    struct event_log log;
+    event_log_init(&log, 5000);
+    struct tradebook_subscriber *subscriber = event_log_subscribe(&log, false, symbol("none", 0));
+    const Tradebook__V1__Event *event = NULL;
+    while (tradebook_subscriber_position(subscriber) < 5000) {
+        assert_int_equal(tradebook_subscriber_next(subscriber, 1, &event, NULL), TRADEBOOK_DEADLINE_EXCEEDED);
+    }
+    assert_int_equal(log.lists, 5);
+    stop(&log, subscriber);
+}
+
 /* --- servers that go away, and databases that change --- */
 
 static void test_server_restart_is_bridged(void **state)
@@ -596,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_symbol_others_are_left_out),
         cmocka_unit_test(test_symbol_gap_is_filled),
         cmocka_unit_test(test_symbol_position_moves_over_others),
+        cmocka_unit_test(test_symbol_pages_without_its_events_are_passed),
         cmocka_unit_test(test_server_restart_is_bridged),
         cmocka_unit_test(test_server_away_is_told_and_the_stream_goes_on),
         cmocka_unit_test(test_server_busy_is_asked_again),

@@ -89,7 +89,9 @@ static void finish_page(struct tradebook_subscriber *subscriber)
     if (subscriber->symbol != NULL && page->next_after_sequence > subscriber->position) {
         subscriber->position = page->next_after_sequence;
     }
-    if (page->n_events > 0 && page->newest_sequence > subscriber->position) {
+    /* A page that leads nowhere is not asked for again at once. */
+    bool leads_on = page->next_after_sequence > subscriber->call.after_sequence;
+    if (leads_on && page->newest_sequence > subscriber->position) {
         subscriber->is_behind = true;
     }
     drop_page(subscriber);
@@ -154,9 +156,8 @@ static enum tradebook_code take_page(struct tradebook_subscriber *subscriber)
     if (page->newest_sequence < call->after_sequence) {
         return end_restored(subscriber, page->newest_sequence);
     }
-    if (page->n_events > 0) {
-        subscriber->pause_ms = TBK_SUBSCRIBER_PAUSE_MS;
-    } else if (call->wait_ms > 0) {
+    subscriber->pause_ms = TBK_SUBSCRIBER_PAUSE_MS;
+    if (page->n_events == 0 && call->wait_ms > 0) {
         /* A server that is about to stop answers at once. */
         subscriber->list_not_before_ms = call->started_ms + TBK_SUBSCRIBER_PAUSE_MS;
     }
