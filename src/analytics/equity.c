@@ -9,6 +9,7 @@ struct path {
     struct tbk_exact total;
     struct tbk_exact high;
     struct tbk_exact span_depth; /* deepest fall in the present span */
+    bool has_moved;              /* in the present span */
 };
 
 struct drawing {
@@ -34,6 +35,7 @@ static void extend(struct drawing *drawing, int64_t span, int64_t n, int64_t las
         drawing->span = span;
         for (int i = 0; i < TBK_PROFIT_COUNT; i++) {
             drawing->paths[i].span_depth = (struct tbk_exact){0};
+            drawing->paths[i].has_moved = false;
         }
     }
     drawing->points[drawing->count - 1] = (struct tbk_equity_point){.time_us = last_us, .trades = trades + n};
@@ -41,6 +43,7 @@ static void extend(struct drawing *drawing, int64_t span, int64_t n, int64_t las
 
 static void fall(struct path *path, struct tbk_exact depth)
 {
+    path->has_moved = true;
     path->span_depth = tbk_exact_less(path->span_depth, depth) ? depth : path->span_depth;
 }
 
@@ -66,14 +69,20 @@ static void follow_value(struct path *path, double value)
     fall(path, tbk_exact_subtract(path->high, path->total));
 }
 
+/* Deepest fall of the present span; a curve that did not move is where it was. */
+static double drawdown_of(const struct path *path)
+{
+    return path->has_moved ? path->span_depth.high : tbk_exact_subtract(path->high, path->total).high;
+}
+
 /* Where the paths have arrived. */
 static void set_values(struct drawing *drawing)
 {
     struct tbk_equity_point *point = &drawing->points[drawing->count - 1];
     point->equity_percent = drawing->paths[TBK_PROFIT_PERCENT].total.high;
     point->equity_usd = drawing->paths[TBK_PROFIT_USD].total.high;
-    point->drawdown_percent = drawing->paths[TBK_PROFIT_PERCENT].span_depth.high;
-    point->drawdown_usd = drawing->paths[TBK_PROFIT_USD].span_depth.high;
+    point->drawdown_percent = drawdown_of(&drawing->paths[TBK_PROFIT_PERCENT]);
+    point->drawdown_usd = drawdown_of(&drawing->paths[TBK_PROFIT_USD]);
 }
 
 static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)

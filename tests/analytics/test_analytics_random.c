@@ -193,15 +193,20 @@ static void check_point(const struct plain_trades *trades, size_t begin, size_t 
     _Float128 total[2] = {0, 0};
     _Float128 high[2] = {0, 0};
     _Float128 depth[2] = {0, 0};
+    bool has_moved[2] = {false, false};
     for (size_t i = 0; i < end; i++) {
         for (int v = 0; v < 2; v++) {
             const double value = trades->items[i].values[v];
             total[v] += isnan(value) ? 0 : value;
             high[v] = total[v] > high[v] ? total[v] : high[v];
+            has_moved[v] |= i >= begin && !isnan(value);
             if (i >= begin && !isnan(value) && high[v] - total[v] > depth[v]) {
                 depth[v] = high[v] - total[v];
             }
         }
+    }
+    for (int v = 0; v < 2; v++) {
+        depth[v] = has_moved[v] ? depth[v] : high[v] - total[v];
     }
     assert_int_equal(point->time_us, trades->items[end - 1].time_us);
     assert_int_equal(point->trades, end);
