@@ -80,6 +80,13 @@ static double ratio(double numerator, double denominator)
     return denominator == 0 ? NAN : numerator / denominator;
 }
 
+/* figure / deviation, or NaN when values of this mean do not deviate: what is below
+ * 1e-12 of the mean is rounding, as of R-multiples of 5/3 by different prices. */
+static double per_deviation(double figure, double deviation, double mean)
+{
+    return deviation <= 1e-12 * fabs(mean) ? NAN : figure / deviation;
+}
+
 static Tradebook__V1__ProfitFigures *make_profit(struct tbk_maker *maker, const struct tbk_profit *profit)
 {
     Tradebook__V1__ProfitFigures *message = tbk_make(maker, &tradebook__v1__profit_figures__descriptor);
@@ -104,9 +111,10 @@ static void set_day_ratios(Tradebook__V1__Performance *message, const struct tbk
                            double risk_free_percent)
 {
     const double root = sqrt(DAYS_A_YEAR);
-    TBK_SET_FIGURE(message, sharpe, ratio(figures->day_mean, figures->day_standard_deviation) * root);
-    TBK_SET_FIGURE(message, sortino, ratio(figures->day_mean, figures->day_downside) * root);
     const double mean_return = figures->day_mean + risk_free_percent;
+    TBK_SET_FIGURE(message, sharpe,
+                   per_deviation(figures->day_mean, figures->day_standard_deviation, mean_return) * root);
+    TBK_SET_FIGURE(message, sortino, ratio(figures->day_mean, figures->day_downside) * root);
     TBK_SET_FIGURE(message, calmar, ratio(DAYS_A_YEAR * mean_return, figures->percent.drawdown.depth));
 }
 
@@ -129,7 +137,8 @@ Tradebook__V1__Performance *tbk_make_performance(struct tbk_maker *maker, const 
     TBK_SET_FIGURE(message, r_mean, figures->r_mean);
     TBK_SET_FIGURE(message, r_standard_deviation, figures->r_standard_deviation);
     const double root = sqrt(fmin((double)figures->r_n, SQN_TRADES_MAX));
-    TBK_SET_FIGURE(message, sqn, root * ratio(figures->r_mean, figures->r_standard_deviation));
+    TBK_SET_FIGURE(message, sqn,
+                   per_deviation(root * figures->r_mean, figures->r_standard_deviation, figures->r_mean));
     set_day_ratios(message, figures, query->risk_free_percent);
     return message;
 }
