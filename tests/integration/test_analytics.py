@@ -499,6 +499,30 @@ def test_figures_follow_what_another_program_writes(tmp_path):
                 assert_message(rank, want, want["theory_name"])
 
 
+def test_figures_of_trades_that_the_server_records(tmp_path):
+    chance = random.Random(6)
+    path = tmp_path / "book.db"
+    with serving.Server(path, "--breakeven-band", 0.2) as server, book.Client(server.address) as client:
+        for i in range(60):
+            side = chance.choice([1, 2])
+            signal = client.ok("SignalService.CreateSignal", signal=book.signal(
+                direction=side, entry_price=100.0, sl_price=[95.0, 105.0][side - 1] if i % 3 else None,
+                strategy=chance.choice(["alpha", "beta"]), confidence=chance.random()))
+            entry = BASE + chance.randrange(40) * DAY + i
+            opened = {"signal_id": signal.id, "entry_time": timestamp(entry), "quantity": 2.0, "fees_usd": 0.5}
+            closed = {"exit_price": 100 + chance.gauss(0.5, 2), "exit_time": timestamp(entry + 90_000_000),
+                      "exit_reason": "manual"}
+            client.ok("TradeService.RecordTrade", open=opened, close=closed)
+        books = Ledger(path)
+        trades = books.window()
+        answer = client.ok("AnalyticsService.GetPerformance", breakdown=a.DIMENSION_STRATEGY)
+        days = ledger.days_of(trades, None, None)
+        assert answer.total.n == 60 and answer.total.r_n == 40 and answer.total.breakevens > 0
+        assert_message(answer.total, ledger.performance(trades, days), "total")
+        for group, (value, own) in zip(answer.groups, ledger.groups(trades, "strategy"), strict=True):
+            assert_message(group.performance, ledger.performance(own, days), value)
+
+
 def test_largest_answers_fit(tmp_path):
     path = tmp_path / "large.db"
     symbols, count = 1003, 10_001
