@@ -23,9 +23,10 @@ def test_readme_commands_in_order_succeed(tmp_path):
     path = pathlib.Path(serving.BIN).parent
     with serving.Server(tmp_path / "book.db") as server:
         for command in commands:
-            environment = serving.environment(TRADEBOOK_ADDRESS=server.address)
+            environment = serving.environment(TRADEBOOK_ADDRESS=server.address, TRADEBOOK=serving.BIN)
             environment["PATH"] = f"{path}:{environment['PATH']}"
-            done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, env=environment)
+            done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=300, env=environment,
+                                  cwd=README.parent)
             assert (done.returncode, done.stderr) == (0, ""), command
             assert done.stdout, command
 
