@@ -1,5 +1,6 @@
 """deploy/demo trades through a real server."""
 
+import json
 import os
 import pathlib
 import re
@@ -34,6 +35,9 @@ def test_demo_trades_through_the_server_of_its_address(tmp_path, server, file):
     assert file.query("SELECT count(*) FROM model_deployments WHERE is_promoted") == [(2,)]
     graded = file.query("SELECT count(*) FROM theory_performance WHERE was_correct IS NOT NULL")
     assert graded == file.query("SELECT 3 * count(*) FROM signals WHERE result IN ('win', 'loss')")
+    assert f"heard {closed} events meanwhile" in done.stdout
+    last = json.loads(re.search(r"^\{.*\}$", done.stdout, re.MULTILINE).group())
+    assert int(last["sequence"]) == closed
     for title in ("Performance", "Equity", "Comparison of two strategies", "Open positions"):
         assert re.search(rf"^\$ tradebook report .*\n{title}", done.stdout, re.MULTILINE)
     assert "v7_full_math" in done.stdout and "v7_deepseek_only" in done.stdout
