@@ -259,9 +259,9 @@ static void stop(struct serving *serving)
     if (serving->dispatch != NULL)
         tbk_dispatch_drain(serving->dispatch);
     tbk_server_destroy(serving->server);
+    tbk_analytics_destroy(serving->analytics); /* before the writer, whose closing ends the write-ahead log */
     tbk_dispatch_destroy(serving->dispatch);
     tbk_broadcast_destroy(serving->broadcast);
-    tbk_analytics_destroy(serving->analytics);
     if (serving->storage != NULL)
         serving->ops->close(serving->storage);
     tbk_schema_destroy(serving->schema);

@@ -262,11 +262,11 @@ void tbk_dispatch_destroy(struct tbk_dispatch *dispatch)
     if (dispatch->readers.dispatch != NULL) {
         tbk_readers_stop(&dispatch->readers);
     }
-    if (dispatch->writer.dispatch != NULL) {
-        tbk_writer_stop(&dispatch->writer);
-    }
-    if (dispatch->relay.dispatch != NULL) {
+    if (dispatch->relay.dispatch != NULL) { /* nothing wakes it after drain */
         tbk_relay_stop(&dispatch->relay);
+    }
+    if (dispatch->writer.dispatch != NULL) { /* last: its closing ends the write-ahead log */
+        tbk_writer_stop(&dispatch->writer);
     }
     tbk_methods_destroy(dispatch->methods);
     tbk_waiters_fini(&dispatch->waiters);
