@@ -19,7 +19,8 @@
  *
  * Statuses of every query: those of storage; RESOURCE_EXHAUSTED (arena, scratch
  * file); UNAVAILABLE while the first reading of the tables has not ended by
- * query.deadline_us, the sentence says how far it is.
+ * query.deadline_us, the sentence says how far it is; DEADLINE_EXCEEDED when
+ * others ask until then.
  */
 #ifndef TBK_ANALYTICS_ANALYTICS_H
 #define TBK_ANALYTICS_ANALYTICS_H
@@ -58,7 +59,8 @@ struct tbk_analytics_query {
     int64_t deadline_us;          /* monotonic */
 };
 
-/* See message Drawdown. */
+/* See message Drawdown. The peak is where the highest value was first reached; of
+ * equally deep falls the first counts. */
 struct tbk_drawdown {
     double depth;
     int64_t peak_us, trough_us, recovery_us; /* or TBK_NO_TIME */
@@ -103,7 +105,7 @@ struct tbk_performance_period {
     struct tbk_performance figures;
 };
 
-/* See message EquityPoint. */
+/* See message EquityPoint. Spans are counted from the day of the first trade. */
 struct tbk_equity_point {
     int64_t time_us, trades;
     double equity_percent, equity_usd;
@@ -120,7 +122,8 @@ struct tbk_equity_curve {
 enum { TBK_CALIBRATION_CELLS = 100 };
 
 /* See message GetCalibrationResponse. Cell k has confidences from k/100 up to,
- * not including, (k+1)/100; the last one includes 1. */
+ * not including, (k+1)/100; the last one includes 1. Trades whose confidence is
+ * missing or not from 0 to 1 are left out. */
 struct tbk_calibration {
     int64_t wins, losses;
     double squared_error; /* sum of (confidence - outcome)^2 */
@@ -162,7 +165,8 @@ enum tbk_status tbk_analytics_performance(struct tbk_analytics *analytics, struc
 /* The periods of the query's window, newest first, from the one before the period
  * that contains before_us (TBK_NO_TIME: from the newest) on; at most limit. Periods
  * without a trade between the first and the last are included; the first and the
- * last are cut by the window. */
+ * last are cut by the window. Figures per day use the days that a period and the
+ * basis have in common. */
 enum tbk_status tbk_analytics_periods(struct tbk_analytics *analytics, struct tbk_session *session,
                                       const struct tbk_analytics_query *query, enum tbk_period period,
                                       int64_t before_us, size_t limit, struct tbk_arena *arena,

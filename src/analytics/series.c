@@ -260,8 +260,8 @@ static enum tbk_status make_block(struct tbk_series *series, size_t position, co
 static enum tbk_status rewrite(struct tbk_series *series, size_t position, const struct tbk_batch *batch,
                                struct tbk_error *error)
 {
-    struct tbk_row *rows;
-    size_t count;
+    struct tbk_row *rows = NULL;
+    size_t count = 0;
     enum tbk_status status = merge_rows(series, series->blocks[position], batch, &rows, &count, error);
     if (status != TBK_OK) {
         return status;

@@ -19,6 +19,10 @@ enum { BATCH_MAX = 512 };
 /* Forgetting old request ids and events: how often, and how many rows at most at a time. */
 enum { PRUNE_EVERY_US = 1000 * 1000, PRUNE_ROWS_MAX = 2000 };
 
+/* Reports of changed rows: the analytics read them within a second, and read
+ * everything anew should they fall behind by more. */
+enum { CHANGES_KEPT = 200000 };
+
 static const struct tbk_storage_ops *ops_of(const struct tbk_writer *writer)
 {
     return writer->dispatch->config.context->ops;
@@ -109,7 +113,7 @@ static bool execute(struct tbk_writer *writer, struct tbk_job *job)
     return false;
 }
 
-/* Forgets request ids and events past their retention, a little at a time. Part of
+/* Forgets request ids, events and reports of changes, a little at a time. Part of
  * a batch's transaction: one of its own would cost a sync, and could wait for
  * another program's lock while requests wait for the writer. */
 static enum tbk_status prune(struct tbk_writer *writer, struct tbk_error *error)
@@ -122,12 +126,14 @@ static enum tbk_status prune(struct tbk_writer *writer, struct tbk_error *error)
     writer->pruned_us = now;
     unsigned rows;
     const int64_t wall_us = tbk_now_us();
-    const enum tbk_status status = ops_of(writer)->request_prune(
+    enum tbk_status status = ops_of(writer)->request_prune(
         writer->session, wall_us - config->request_retention_s * 1000000, PRUNE_ROWS_MAX, &rows, error);
-    return status == TBK_OK
-               ? ops_of(writer)->event_prune(writer->session, wall_us - config->event_retention_s * 1000000,
-                                             PRUNE_ROWS_MAX, &rows, error)
-               : status;
+    if (status == TBK_OK) {
+        status = ops_of(writer)->event_prune(writer->session, wall_us - config->event_retention_s * 1000000,
+                                             PRUNE_ROWS_MAX, &rows, error);
+    }
+    return status == TBK_OK ? ops_of(writer)->series_prune(writer->session, CHANGES_KEPT, PRUNE_ROWS_MAX, error)
+                            : status;
 }
 
 /* Executes and commits; on failure *ret_error is what every request answers. */

@@ -30,6 +30,7 @@ int tbk_contract_run_trades(void);
 int tbk_contract_run_events(void);
 int tbk_contract_run_models(void);
 int tbk_contract_run_patterns(void);
+int tbk_contract_run_series(void);
 
 /* cmocka's setup and teardown of one test: a new, open store in *state. */
 int tbk_contract_setup(void **state);
