@@ -247,10 +247,8 @@ enum tbk_tone tbk_figure_append(const struct tbk_figure *figure, enum tbk_unit s
         return TBK_TONE_NONE;
     case PROTOBUF_C_TYPE_DOUBLE:
         return append_double(figure, unit, *(const double *)value, out);
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return append_message(figure, unit, message, value, utf8, out);
     default:
-        assert(!"a figure is a text, a number, a time or an estimate");
-        return TBK_TONE_NONE;
+        assert(field->type == PROTOBUF_C_TYPE_MESSAGE);
+        return append_message(figure, unit, message, value, utf8, out);
     }
 }
