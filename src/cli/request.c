@@ -164,6 +164,9 @@ static enum tbk_status add_time(struct tbk_request *request, const struct tbk_me
 enum tbk_status tbk_request_add(struct tbk_request *request, const struct tbk_member *member, const char *text,
                                 struct tbk_error *error)
 {
+    /* JSON would replace other bytes in silence. */
+    if (!tbk_utf8_valid(text, strlen(text)))
+        return tbk_error_set(error, TBK_INVALID_ARGUMENT, "%s: the value is not UTF-8.", member->option);
     switch (member->kind) {
     case TBK_MEMBER_NONE:
         return TBK_OK;

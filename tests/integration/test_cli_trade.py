@@ -1,6 +1,7 @@
 """tradebook open and tradebook close."""
 
 import json
+import os
 
 import book
 import pytest
@@ -107,6 +108,13 @@ def test_trade_wrong_arguments_exits_2(command, arguments, reason):
     done = serving.run(command, "--address", "tcp://127.0.0.1:1", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert reason in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["close", "1", "--price", "1", "--reason"], ["report", "equity", "--symbol"]])
+def test_text_that_is_not_utf8_exits_2(arguments):
+    done = serving.run(*arguments, os.fsdecode(b"caf\xe9"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"{arguments[-1]}: the value is not UTF-8.\n")
 
 
 def test_trade_of_more_patterns_than_a_trade_may_have_exits_2():
