@@ -2,9 +2,13 @@ tbk_layer(storage
   SOURCES
     storage/backends.c
     storage/sqlite/backend.c
+    storage/sqlite/check.c
+    storage/sqlite/copy.c
     storage/sqlite/cursors.c
     storage/sqlite/database.c
     storage/sqlite/events.c
+    storage/sqlite/files.c
+    storage/sqlite/holders.c
     storage/sqlite/list.c
     storage/sqlite/log_vfs.c
     storage/sqlite/migrate.c
@@ -15,8 +19,10 @@ tbk_layer(storage
     storage/sqlite/requests.c
     storage/sqlite/rows.c
     storage/sqlite/series.c
+    storage/sqlite/stage.c
     storage/sqlite/tables.c
     storage/sqlite/trades.c
     storage/sqlite/triggers.c
+    storage/sqlite/upkeep.c
     storage/topic.c
   LINK tbk_query PkgConfig::SQLITE)

@@ -24,6 +24,7 @@
 #include "query/query.h"
 #include "schema/schema.h"
 #include "storage/series.h"
+#include "storage/upkeep.h"
 #include "tradebook/v1/event.pb-c.h"
 
 struct tbk_storage;
@@ -305,6 +306,33 @@ struct tbk_storage_ops {
     /* Housekeeping between transactions of the write session, such as moving the
      * write-ahead log into the database. Never fails a request. */
     void (*maintain)(struct tbk_session *session);
+
+    /* The following need no open storage; any thread. NOT_FOUND: there is no
+     * database; FAILED_PRECONDITION: not ours or a bot's, or newer; CANCELLED: the
+     * observer ended it. After a failure everything is as it was, and nothing is
+     * left behind. */
+
+    /* Writes a verified copy of what is committed when it begins to a new file, also
+     * while the database is served. ALREADY_EXISTS: the file is there and replace
+     * is false. DATA_LOSS: the copy has not passed the check. */
+    enum tbk_status (*backup)(const struct tbk_storage_config *config, const char *destination, bool replace,
+                              const struct tbk_upkeep_observer *observer, struct tbk_copy_report *ret_report,
+                              struct tbk_error *error);
+    /* Puts a verified copy of a backup in the place of the database, which is kept
+     * under another name. FAILED_PRECONDITION: it is served, or another process has
+     * it open. */
+    enum tbk_status (*restore)(const struct tbk_storage_config *config, const char *backup,
+                               const struct tbk_upkeep_observer *observer, struct tbk_copy_report *ret_report,
+                               struct tbk_error *error);
+    /* Puts a verified copy without free space in the place of the database; refused
+     * as restore is. */
+    enum tbk_status (*vacuum)(const struct tbk_storage_config *config, const struct tbk_upkeep_observer *observer,
+                              struct tbk_copy_report *ret_report, struct tbk_error *error);
+    /* Reads all of the database, served or not, and says what is wrong with it and
+     * what it lacks. What is found is no failure. The report is in the arena. */
+    enum tbk_status (*check)(const struct tbk_storage_config *config, const struct tbk_upkeep_observer *observer,
+                             struct tbk_arena *arena, struct tbk_check_report *ret_report,
+                             struct tbk_error *error);
 };
 
 /* The backend for a location such as "tradebook.db", "sqlite:///tradebook.db";

@@ -1,14 +1,7 @@
 /* Opening and closing the database, sessions and transactions. */
 #include "storage/sqlite/backend.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "storage/sqlite/sqlite.h"
 
@@ -16,133 +9,6 @@
  * second number the writer waits a moment for readers, so that the log starts
  * over and its file stops growing. */
 enum { CHECKPOINT_PAGES = 1000, RESTART_PAGES = 16384, RESTART_WAIT_MS = 100 };
-
-static const char wal_suffix[] = "-wal";
-static const char lock_suffix[] = ".lock";
-
-/* Two names for one file would mean two locks and two logs, and the file would be
- * damaged. */
-static enum tbk_status check_file(const char *path, struct tbk_error *error)
-{
-    struct stat status;
-    if (stat(path, &status) != 0) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' cannot be used: %s.", path,
-                             strerror(errno));
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' is not a file.", path);
-    }
-    if (status.st_nlink > 1) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The database '%s' has a second name (hard link); used by both it would be damaged. "
-                             "Replace one of them by a copy.",
-                             path);
-    }
-    return TBK_OK;
-}
-
-/* Absolute path without symbolic links; the file itself need not exist. */
-static enum tbk_status resolve_path(const char *location, char out[PATH_MAX], struct tbk_error *error)
-{
-    if (realpath(location, out) != NULL) {
-        return check_file(out, error);
-    }
-    char folder[PATH_MAX];
-    const char *slash = strrchr(location, '/');
-    const char *name = slash != NULL ? slash + 1 : location;
-    const size_t folder_length = slash == location ? 1 : (size_t)(name - location);
-    if (errno != ENOENT || folder_length >= sizeof folder || *name == '\0') {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' cannot be used: %s.",
-                             location, strerror(errno));
-    }
-    memcpy(folder, slash != NULL ? location : ".", slash != NULL ? folder_length : 1);
-    folder[slash != NULL ? folder_length : 1] = '\0';
-    char resolved[PATH_MAX];
-    if (realpath(folder, resolved) == NULL) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The folder of the database, '%s', cannot be used: %s. Create it first.", folder,
-                             strerror(errno));
-    }
-    const char *separator = strcmp(resolved, "/") == 0 ? "" : "/";
-    if (snprintf(out, PATH_MAX, "%s%s%s", resolved, separator, name) >= PATH_MAX - 16) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database path '%s' is too long.", location);
-    }
-    struct stat link;
-    if (lstat(out, &link) == 0) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The database path '%s' is a symbolic link to a file that does not exist.", location);
-    }
-    return TBK_OK;
-}
-
-/* Whether path still names the open file: another process may have removed it
- * between our opening and locking it (forget_lock_file). */
-static bool is_named(int fd, const char *path)
-{
-    struct stat open_file;
-    struct stat named_file;
-    return fstat(fd, &open_file) == 0 && stat(path, &named_file) == 0 && open_file.st_ino == named_file.st_ino &&
-           open_file.st_dev == named_file.st_dev;
-}
-
-/* Holds a lock on PATH.lock for as long as the database is served. It is not the
- * database file itself, because closing any descriptor of that would drop
- * SQLite's own locks. */
-static enum tbk_status take_for_this_process(struct tbk_storage *storage, struct tbk_error *error)
-{
-    char path[PATH_MAX + sizeof lock_suffix];
-    snprintf(path, sizeof path, "%s%s", storage->path, lock_suffix);
-    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        return tbk_error_set(
-            error, TBK_FAILED_PRECONDITION,
-            "The lock file '%s' cannot be created: %s. The folder of the database must be writable.", path,
-            strerror(errno));
-    }
-    char owner[32] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        const ssize_t length = pread(fd, owner, sizeof owner - 1, 0);
-        owner[length > 0 ? strcspn(owner, "\n") : 0] = '\0';
-        close(fd);
-        return tbk_error_set(
-            error, TBK_FAILED_PRECONDITION,
-            "The database '%s' is served already by process %s. Stop that server, or give another path "
-            "with --db.",
-            storage->path, owner);
-    }
-    if (!is_named(fd, path)) {
-        close(fd);
-        return tbk_error_set(error, TBK_UNAVAILABLE,
-                             "Another process is just trying the database '%s'. Try again.", storage->path);
-    }
-    const int length = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, owner, (size_t)length, 0) != length) {
-        owner[0] = '\0'; /* the lock is held; only its note for people is missing */
-    }
-    storage->lock_fd = fd;
-    return TBK_OK;
-}
-
-/* A refused file gets no lock file beside it. */
-static void forget_lock_file(const struct tbk_storage *storage)
-{
-    char path[PATH_MAX + sizeof lock_suffix];
-    snprintf(path, sizeof path, "%s%s", storage->path, lock_suffix);
-    unlink(path);
-}
-
-static int64_t file_bytes(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 ? (int64_t)status.st_size : 0;
-}
-
-static int64_t wal_bytes(const struct tbk_storage *storage)
-{
-    char path[PATH_MAX + sizeof wal_suffix];
-    snprintf(path, sizeof path, "%s%s", storage->path, wal_suffix);
-    return file_bytes(path);
-}
 
 /* SQLite tells by the resulting mode, not by an error, that a file system cannot
  * have the shared memory of a write-ahead log. */
@@ -174,7 +40,7 @@ static enum tbk_status switch_to_wal(const struct tbk_storage *storage, sqlite3 
 static enum tbk_status prepare_database(struct tbk_storage *storage, struct tbk_error *error)
 {
     sqlite3 *db = NULL;
-    const bool has_log = wal_bytes(storage) > 0;
+    const bool has_log = tbk_sqlite_log_bytes(storage->path) > 0;
     enum tbk_status status = tbk_sqlite_connect(storage, TBK_SESSION_WRITE, &db, error);
     if (status != TBK_OK) {
         return status;
@@ -197,12 +63,25 @@ static enum tbk_status prepare_database(struct tbk_storage *storage, struct tbk_
     return status;
 }
 
+static void destroy(struct tbk_storage *storage)
+{
+    tbk_sqlite_release(storage);
+    free(storage);
+}
+
+/* Moves the log into the database, whichever session was closed last: readers leave
+ * it as it is. */
 static void sqlite_close(struct tbk_storage *storage)
 {
-    if (storage->lock_fd >= 0) {
-        close(storage->lock_fd);
+    struct tbk_error error;
+    sqlite3 *db = NULL;
+    tbk_error_init(&error);
+    if (tbk_sqlite_file_bytes(storage->path) > 0 &&
+        tbk_sqlite_connect(storage, TBK_SESSION_WRITE, &db, &error) == TBK_OK) {
+        tbk_sqlite_exec(db, "SELECT 1 FROM sqlite_schema", "closing it", &error);
+        sqlite3_close(db);
     }
-    free(storage);
+    destroy(storage);
 }
 
 static enum tbk_status sqlite_open(const struct tbk_storage_config *config, struct tbk_storage **ret_storage,
@@ -215,18 +94,18 @@ static enum tbk_status sqlite_open(const struct tbk_storage_config *config, stru
     storage->schema = config->schema;
     storage->lock_fd = -1;
     storage->busy_timeout_ms = config->busy_timeout_ms;
-    enum tbk_status status = resolve_path(config->location, storage->path, error);
+    enum tbk_status status = tbk_sqlite_resolve_path(config->location, storage->path, error);
     if (status == TBK_OK) {
-        status = take_for_this_process(storage, error);
+        status = tbk_sqlite_take(storage, error);
     }
     if (status == TBK_OK) {
         status = prepare_database(storage, error);
         if (status != TBK_OK) {
-            forget_lock_file(storage);
+            tbk_sqlite_forget_lock_file(storage);
         }
     }
     if (status != TBK_OK) {
-        sqlite_close(storage);
+        destroy(storage);
         return status;
     }
     *ret_storage = storage;
@@ -241,8 +120,8 @@ static void sqlite_info(struct tbk_storage *storage, struct tbk_storage_info *re
         .location = storage->path,
         .changes = storage->changes,
         .schema_version = TBK_SQLITE_SCHEMA_VERSION,
-        .database_bytes = file_bytes(storage->path),
-        .wal_bytes = wal_bytes(storage),
+        .database_bytes = tbk_sqlite_file_bytes(storage->path),
+        .wal_bytes = tbk_sqlite_log_bytes(storage->path),
         .secret = storage->secret,
     };
 }
@@ -473,4 +352,8 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .series_get = tbk_sqlite_series_get,
     .series_prune = tbk_sqlite_series_prune,
     .maintain = sqlite_maintain,
+    .backup = tbk_sqlite_backup,
+    .restore = tbk_sqlite_restore,
+    .vacuum = tbk_sqlite_vacuum,
+    .check = tbk_sqlite_check,
 };

@@ -87,29 +87,54 @@ static enum tbk_status read_version(sqlite3 *db, int64_t *ret_version, struct tb
     return status;
 }
 
-/* A file with tables of which none is a bot's or ours is somebody else's. */
-static enum tbk_status refuse_foreign(const struct tbk_storage *storage, sqlite3 *db, struct tbk_error *error)
+/* How many tables there are, and how many of them are a bot's. */
+static enum tbk_status count_tables(const struct tbk_schema *schema, sqlite3 *db, int64_t *ret_tables,
+                                    int64_t *ret_ours, struct tbk_error *error)
 {
-    int64_t tables;
     enum tbk_status status = query_integer(
         db, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'", 0,
-        &tables, error);
-    int64_t ours = 0;
+        ret_tables, error);
+    *ret_ours = 0;
     for (int i = 0; status == TBK_OK && i < TBK_TABLE_COUNT; i++) {
         char sql[160];
         int64_t found = 0;
         sqlite3_snprintf(sizeof sql, sql,
                          "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name='%s' COLLATE NOCASE",
-                         storage->schema->tables[i].name);
+                         schema->tables[i].name);
         status = query_integer(db, sql, 0, &found, error);
-        ours += found;
+        *ret_ours += found;
     }
-    if (status == TBK_OK && tables > 0 && ours == 0) {
-        return tbk_error_set(
-            error, TBK_FAILED_PRECONDITION,
-            "The database '%s' belongs to another program: it has tables, but none of a trading bot. "
-            "Give another path with --db.",
-            storage->path);
+    return status;
+}
+
+enum tbk_status tbk_sqlite_identify(const struct tbk_storage *storage, sqlite3 *db, bool may_be_empty,
+                                    int64_t *ret_version, struct tbk_error *error)
+{
+    int64_t version;
+    int64_t tables = 0;
+    int64_t ours = 0;
+    enum tbk_status status = read_version(db, &version, error);
+    if (status == TBK_OK && version > TBK_SQLITE_SCHEMA_VERSION) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
+                             "The database '%s' was made by a newer tradebook (schema %lld, this one knows %d). "
+                             "Install that version or restore a backup.",
+                             storage->path, (long long)version, TBK_SQLITE_SCHEMA_VERSION);
+    }
+    if (status == TBK_OK && version == 0) { /* with tables of which none is a bot's it is somebody else's */
+        status = count_tables(storage->schema, db, &tables, &ours, error);
+        if (status == TBK_OK && ours == 0 && tables > 0) {
+            return tbk_error_set(
+                error, TBK_FAILED_PRECONDITION,
+                "The database '%s' belongs to another program: it has tables, but none of a trading bot. "
+                "Give another path with --db.",
+                storage->path);
+        }
+        if (status == TBK_OK && tables == 0 && !may_be_empty) {
+            return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database '%s' is empty.", storage->path);
+        }
+    }
+    if (status == TBK_OK) {
+        *ret_version = version;
     }
     return status;
 }
@@ -118,16 +143,7 @@ static enum tbk_status run_steps(struct tbk_storage *storage, sqlite3 *db, struc
                                  struct tbk_error *error)
 {
     int64_t version;
-    enum tbk_status status = read_version(db, &version, error);
-    if (status == TBK_OK && version > TBK_SQLITE_SCHEMA_VERSION) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION,
-                             "The database '%s' was made by a newer tradebook (schema %lld, this one knows %d). "
-                             "Install that version or restore a backup.",
-                             storage->path, (long long)version, TBK_SQLITE_SCHEMA_VERSION);
-    }
-    if (status == TBK_OK && version == 0) {
-        status = refuse_foreign(storage, db, error);
-    }
+    enum tbk_status status = tbk_sqlite_identify(storage, db, true, &version, error);
     if (status == TBK_OK) {
         status = tbk_sqlite_ensure_tables(storage->schema, db, changes, error);
     }

@@ -129,7 +129,28 @@ void tbk_sqlite_look_for_others(struct tbk_session *session);
 void tbk_sqlite_let_others_in(const struct tbk_session *session);
 enum tbk_status tbk_sqlite_changed(struct tbk_session *session, bool *ret_changed, struct tbk_error *error);
 
+/* files.c: the database as a file */
+
+/* Absolute path without symbolic links; the file itself need not exist. */
+enum tbk_status tbk_sqlite_resolve_path(const char *location, char out[PATH_MAX], struct tbk_error *error);
+/* Takes the database at storage->path for this process, as its server. */
+enum tbk_status tbk_sqlite_take(struct tbk_storage *storage, struct tbk_error *error);
+void tbk_sqlite_release(struct tbk_storage *storage);
+/* Before release: leaves no lock file behind. */
+void tbk_sqlite_forget_lock_file(const struct tbk_storage *storage);
+/* Whether path still names the open file: another process may have removed it. */
+bool tbk_sqlite_is_named(int fd, const char *path);
+/* 0 when there is none. */
+int64_t tbk_sqlite_file_bytes(const char *path);
+/* Of the log that belongs to the database at path. */
+int64_t tbk_sqlite_log_bytes(const char *path);
+
 /* migrate.c */
+
+/* The version of tradebook's schema in the file, 0 when it has none.
+ * FAILED_PRECONDITION: of a newer tradebook, of another program, or empty. */
+enum tbk_status tbk_sqlite_identify(const struct tbk_storage *storage, sqlite3 *db, bool may_be_empty,
+                                    int64_t *ret_version, struct tbk_error *error);
 
 /* Creates, adopts or migrates the database in one transaction; reads the secret
  * and fills storage->changes. */
@@ -271,5 +292,20 @@ enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_seri
 enum tbk_status tbk_sqlite_series_prune(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,
                                         struct tbk_error *error);
 void tbk_sqlite_series_finalize(struct tbk_session *session);
+
+/* upkeep.c, check.c: see storage/upkeep.h */
+
+enum tbk_status tbk_sqlite_backup(const struct tbk_storage_config *config, const char *destination, bool replace,
+                                  const struct tbk_upkeep_observer *observer, struct tbk_copy_report *ret_report,
+                                  struct tbk_error *error);
+enum tbk_status tbk_sqlite_restore(const struct tbk_storage_config *config, const char *backup,
+                                   const struct tbk_upkeep_observer *observer, struct tbk_copy_report *ret_report,
+                                   struct tbk_error *error);
+enum tbk_status tbk_sqlite_vacuum(const struct tbk_storage_config *config,
+                                  const struct tbk_upkeep_observer *observer, struct tbk_copy_report *ret_report,
+                                  struct tbk_error *error);
+enum tbk_status tbk_sqlite_check(const struct tbk_storage_config *config,
+                                 const struct tbk_upkeep_observer *observer, struct tbk_arena *arena,
+                                 struct tbk_check_report *ret_report, struct tbk_error *error);
 
 #endif
