@@ -28,7 +28,7 @@ complete -c tradebook -n '__fish_seen_subcommand_from report' -l format -x -a 't
 complete -c tradebook -n '__fish_seen_subcommand_from report' -l by -x -a 'strategy symbol session tier direction exit_reason model_version'
 complete -c tradebook -n '__fish_seen_subcommand_from report' -l period -x -a 'day week month'
 complete -c tradebook -n '__fish_seen_subcommand_from report' -l order -x -a 'rate lower-bound'
-complete -c tradebook -n '__fish_seen_subcommand_from open close' -l format -x -a 'table json'
+complete -c tradebook -n '__fish_seen_subcommand_from open close check' -l format -x -a 'table json'
 complete -c tradebook -n '__fish_seen_subcommand_from open' -l mode -x -a 'dryrun live'
 complete -c tradebook -n '__fish_seen_subcommand_from close' -l reason -x -a 'tp_hit sl_hit manual timeout'
 complete -c tradebook -n '__tradebook_first_of completion' -f -a 'bash zsh fish'

@@ -23,7 +23,7 @@ _tradebook() {
         compadd -- --help --version
     elif [[ $command == (list|report) && $words[CURRENT-1] == --format ]]; then
         compadd table json csv
-    elif [[ $command == (open|close) && $words[CURRENT-1] == --format ]]; then
+    elif [[ $command == (open|close|check) && $words[CURRENT-1] == --format ]]; then
         compadd table json
     elif [[ $command == open && $words[CURRENT-1] == --mode ]]; then
         compadd dryrun live

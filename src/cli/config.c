@@ -63,6 +63,12 @@ static const struct setting settings[] = {
      "How long events are kept for subscribers to read again"},
     {"heartbeat-ms", "MS", KIND_WHOLE, FIELD(heartbeat_ms), 10, 60000, NULL, "1000",
      "How often subscribers are told the newest event's number"},
+    {"backup-dir", "FOLDER", KIND_TEXT, FIELD(backup_dir), 0, 0, NULL, NULL,
+     "Make backups in FOLDER, which belongs to this database alone. Default: none are made"},
+    {"backup-interval", "SECONDS", KIND_WHOLE, FIELD(backup_interval_s), 1, 31536000, NULL, "86400",
+     "Time from one backup to the next"},
+    {"backup-keep", "N", KIND_WHOLE, FIELD(backup_keep), 1, 100000, NULL, "7",
+     "Backups to keep; after each new one the oldest beyond these are removed"},
     {"ipc-mode", "MODE", KIND_OCTAL, FIELD(ipc_mode), 0, 0777, NULL, "0600", "Permissions of ipc sockets"},
     {"log-level", "LEVEL", KIND_CHOICE, FIELD(log_level), 0, 0, log_levels, "info",
      "debug, info, warning, error or off"},
@@ -481,10 +487,19 @@ enum tbk_status tbk_config_load(int argc, char **argv, struct tbk_config *ret_co
     return TBK_OK;
 }
 
+const char *tbk_config_database(const char *given)
+{
+    char name[ENVIRONMENT_NAME_BYTES_MAX];
+    const struct setting *db = &settings[find_setting("db")];
+    const char *value = given != NULL ? given : read_environment(db, name);
+    return value != NULL ? value : db->preset;
+}
+
 void tbk_config_fini(struct tbk_config *config)
 {
     free(config->db);
     free(config->config);
+    free(config->backup_dir);
     list_clear(&config->listen);
     list_clear(&config->events);
 }

@@ -37,6 +37,9 @@ struct tbk_config {
     int64_t event_retention_s;
     int64_t heartbeat_ms;
     int64_t ipc_mode;
+    char *backup_dir; /* NULL: no backups */
+    int64_t backup_interval_s;
+    int64_t backup_keep;
     int64_t log_level;  /* enum tbk_log_level */
     int64_t log_format; /* enum tbk_log_format */
     int64_t ready_fd;   /* -1: none */
@@ -49,6 +52,10 @@ struct tbk_config {
  * with argp. On failure *ret_config is untouched. */
 enum tbk_status tbk_config_load(int argc, char **argv, struct tbk_config *ret_config,
                                 struct tbk_error *error) TBK_MUST_CHECK;
+
+/* The database of a command besides serve: given, of its --db, when not NULL, else
+ * that of the environment, else the default. */
+const char *tbk_config_database(const char *given);
 
 void tbk_config_fini(struct tbk_config *config);
 

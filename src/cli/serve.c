@@ -18,6 +18,7 @@
 #include "analytics/analytics.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "cli/backup_schedule.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "dispatch/dispatch.h"
@@ -50,6 +51,7 @@ struct serving {
     struct tbk_broadcast *broadcast;
     struct tbk_dispatch *dispatch;
     struct tbk_server *server;
+    struct tbk_backup_schedule *backups;
 };
 
 /* Any thread. The first one counts. */
@@ -185,6 +187,22 @@ static enum tbk_status start_server(struct serving *serving, struct tbk_error *e
     return tbk_server_create(&config, &serving->server, error);
 }
 
+static enum tbk_status start_backups(struct serving *serving, struct tbk_error *error)
+{
+    if (serving->config.backup_dir == NULL)
+        return TBK_OK;
+    struct tbk_backup_schedule_config config = {
+        .ops = serving->ops,
+        .storage = {.location = serving->info.location,
+                    .schema = serving->schema,
+                    .busy_timeout_ms = BUSY_TIMEOUT_MS},
+        .folder = serving->config.backup_dir,
+        .interval_s = serving->config.backup_interval_s,
+        .keep = serving->config.backup_keep,
+    };
+    return tbk_backup_schedule_create(&config, &serving->backups, error);
+}
+
 static enum tbk_status start(struct serving *serving, struct tbk_error *error)
 {
     enum tbk_status status = tbk_schema_create(&serving->schema, error);
@@ -198,6 +216,8 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
         status = start_dispatch(serving, error);
     if (status == TBK_OK)
         status = start_server(serving, error);
+    if (status == TBK_OK)
+        status = start_backups(serving, error);
     return status;
 }
 
@@ -254,6 +274,7 @@ static void stop(struct serving *serving)
     signal(SIGALRM, end_without_grace);
     alarm(GRACE_S);
     release_signals();
+    tbk_backup_schedule_destroy(serving->backups);
     if (serving->server != NULL)
         tbk_server_quiesce(serving->server);
     if (serving->dispatch != NULL)
@@ -311,6 +332,9 @@ static enum tbk_status check(const struct tbk_config *config, struct tbk_error *
     if (config->ready_fd >= 0 && fcntl((int)config->ready_fd, F_GETFD) < 0)
         return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--ready-fd: descriptor %d is not open",
                              (int)config->ready_fd);
+    if (config->backup_dir != NULL && access(config->backup_dir, W_OK | X_OK) != 0)
+        return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--backup-dir: the folder %s cannot be used: %s",
+                             config->backup_dir, strerror(errno));
     enum tbk_status status = check_urls(&config->listen, error);
     return status == TBK_OK ? check_urls(&config->events, error) : status;
 }

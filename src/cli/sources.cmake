@@ -1,6 +1,8 @@
 tbk_layer(cli
   SOURCES
     cli/address.c
+    cli/backup.c
+    cli/backup_schedule.c
     cli/bench.c
     cli/bench_alternate.c
     cli/bench_ops.c
@@ -9,6 +11,7 @@ tbk_layer(cli
     cli/call.c
     cli/catalog.c
     cli/cell.c
+    cli/check.c
     cli/completion.c
     cli/config.c
     cli/connection.c
@@ -20,16 +23,20 @@ tbk_layer(cli
     cli/list_output.c
     cli/pages.c
     cli/plot.c
+    cli/progress.c
     cli/report.c
     cli/report_kinds.c
     cli/report_print.c
     cli/report_view.c
     cli/request.c
+    cli/restore.c
     cli/serve.c
     cli/suggest.c
     cli/terminal.c
     cli/text_table.c
     cli/trade.c
+    cli/upkeep.c
+    cli/vacuum.c
     cli/version.c
     cli/watch.c
   LINK tbk_transport tbk_json tradebook_static PkgConfig::INIH)
