@@ -106,25 +106,23 @@ static int64_t some_id(struct random_book *book, const char *table)
 
 static int64_t insert_signal(struct random_book *book)
 {
-    run(book,
-        "INSERT INTO signals (timestamp,symbol,direction,confidence,tier,ensemble_prediction,session,"
-        "model_version,strategy) VALUES (%s,%Q,%Q,%f,%Q,0.5,%Q,%Q,%Q)",
-        random_below(book, 30) == 0 ? "'never'" : "datetime('now')", random_text(book, 1), random_text(book, 4),
-        random_below(book, 102) / 100.0, random_text(book, 3), random_text(book, 2), random_text(book, 6),
-        random_text(book, 0));
-    const int64_t id = sqlite3_last_insert_rowid(book->db);
     char time[TBK_TIMESTAMP_CHARS + 1];
     tbk_timestamp_format(random_time(book), time);
-    run(book, "UPDATE signals SET timestamp=%Q WHERE id=%lld AND timestamp<>'never'", time, (long long)id);
-    return id;
+    run(book,
+        "INSERT INTO signals (timestamp,symbol,direction,confidence,tier,ensemble_prediction,session,"
+        "model_version,strategy) VALUES (%Q,%Q,%Q,%f,%Q,0.5,%Q,%Q,%Q)",
+        random_below(book, 30) == 0 ? "never" : time, random_text(book, 1), random_text(book, 4),
+        random_below(book, 102) / 100.0, random_text(book, 3), random_text(book, 2), random_text(book, 6),
+        random_text(book, 0));
+    return sqlite3_last_insert_rowid(book->db);
 }
 
 static void insert_snapshot(struct random_book *book, int64_t signal_id)
 {
     char r[32];
     run(book,
-        "INSERT OR REPLACE INTO risk_book_snapshots (signal_id,pair,tier,entry_time,entry_price,mode,r_realized) "
-        "VALUES ('%lld','BTC-USD','high','2024-01-01 00:00:00.000000',1,'dryrun',%s)",
+        "INSERT OR REPLACE INTO risk_book_snapshots (signal_id,pair,tier,entry_time,entry_price,mode,r_realized,"
+        "created_at) VALUES ('%lld','BTC-USD','high','2024-01-01 00:00:00.000000',1,'dryrun',%s,datetime('now'))",
         (long long)signal_id, sql_number(book, r));
 }
 
@@ -135,7 +133,8 @@ static void insert_result(struct random_book *book, const char *verb, int64_t si
     char usd[32];
     run(book,
         "%s INTO signal_results (signal_id,entry_price,entry_timestamp,exit_timestamp,exit_reason,pnl_percent,"
-        "pnl_usd,outcome) VALUES (%lld,100,'2024-01-01 00:00:00.000000',%s,%Q,%s,%s,%Q)",
+        "pnl_usd,outcome,created_at,updated_at) VALUES (%lld,100,'2024-01-01 00:00:00.000000',%s,%Q,%s,%s,%Q,"
+        "datetime('now'),datetime('now'))",
         verb, (long long)signal_id, is_closed ? sql_time(book, time) : "NULL",
         is_closed ? random_text(book, 5) : NULL, is_closed ? sql_number(book, percent) : "NULL",
         is_closed ? sql_number(book, usd) : "NULL", is_closed ? sql_outcome(book) : "open");
@@ -175,7 +174,7 @@ void random_book_fill(struct random_book *book, int trades)
             insert_snapshot(book, signal);
         }
         if (random_below(book, 10) > 0) {
-            insert_result(book, "INSERT", signal, random_below(book, 10) > 0);
+            insert_result(book, "INSERT OR REPLACE", signal, random_below(book, 10) > 0);
         }
     }
     run(book, "COMMIT");
@@ -215,6 +214,13 @@ static void change_trade(struct random_book *book)
     }
 }
 
+/* The smallest id that no signal has, above one that a signal has. */
+static long long first_gap(struct random_book *book)
+{
+    return tbk_raw_integer(book->db, "SELECT ifnull(min(s.id),0)+1 FROM signals s WHERE NOT EXISTS "
+                                     "(SELECT 1 FROM signals t WHERE t.id=s.id+1)");
+}
+
 static void change_signal(struct random_book *book)
 {
     const long long id = some_id(book, "signals");
@@ -242,7 +248,7 @@ static void change_signal(struct random_book *book)
         run(book,
             "INSERT OR REPLACE INTO signals (id,timestamp,symbol,direction,confidence,tier,ensemble_prediction,"
             "strategy) VALUES (%lld,'2025-01-01 00:00:00.000000','BTC-USD','long',0.7,'low',0.5,%Q)",
-            id, random_text(book, 0));
+            random_below(book, 2) == 0 ? id : first_gap(book), random_text(book, 0));
         break;
     }
 }

@@ -399,9 +399,14 @@ static void try_distribution(struct tbk_store *store, enum random_times times,
     tbk_store_close(store);
 }
 
+/* A file that a bot made gives the ids of deleted rows again; one of ours does
+ * not. */
 static void try_sizes(void **state, enum random_times times, unsigned seed)
 {
     struct tbk_store *store = *state;
+    if (times % 2 == 0) {
+        tbk_raw_run(store->location, tbk_legacy_schema);
+    }
     try_distribution(store, times, &sizes[0], seed);
     try_distribution(store, times, &sizes[1], seed + 1); /* on the same file */
 }
