@@ -25,7 +25,7 @@ bool tbk_columns_init(struct tbk_columns *columns, const struct tbk_series_shape
     for (int i = 0; i < TBK_SERIES_COLUMNS; i++) {
         columns->offsets[i + 1] = columns->offsets[i] + tbk_column_width(shape, i) * aligned;
     }
-    columns->memory = malloc(columns->offsets[TBK_SERIES_COLUMNS]);
+    columns->memory = calloc(1, columns->offsets[TBK_SERIES_COLUMNS]);
     return columns->memory != NULL;
 }
 
@@ -35,48 +35,70 @@ void tbk_columns_fini(struct tbk_columns *columns)
     columns->memory = NULL;
 }
 
-static void *cell(const struct tbk_columns *columns, int column, uint32_t position)
+static void *column_of(const struct tbk_columns *columns, int column)
 {
-    return columns->memory + columns->offsets[column] + position * tbk_column_width(columns->shape, column);
+    return columns->memory + columns->offsets[column];
+}
+
+static int64_t *times_of(const struct tbk_columns *columns)
+{
+    return column_of(columns, TBK_COLUMN_TIME);
+}
+
+static int64_t *ids_of(const struct tbk_columns *columns)
+{
+    return column_of(columns, TBK_COLUMN_ID);
+}
+
+static uint8_t *kinds_of(const struct tbk_columns *columns)
+{
+    return column_of(columns, TBK_COLUMN_KIND);
+}
+
+static double *values_of(const struct tbk_columns *columns, unsigned value)
+{
+    return column_of(columns, TBK_COLUMN_VALUE + (int)value);
+}
+
+static uint32_t *codes_of(const struct tbk_columns *columns, unsigned dimension)
+{
+    return column_of(columns, TBK_COLUMN_CODE + (int)dimension);
 }
 
 void tbk_columns_put(struct tbk_columns *columns, uint32_t position, const struct tbk_row *row)
 {
-    *(int64_t *)cell(columns, TBK_COLUMN_TIME, position) = row->time_us;
-    *(int64_t *)cell(columns, TBK_COLUMN_ID, position) = row->id;
-    *(uint8_t *)cell(columns, TBK_COLUMN_KIND, position) = row->kind;
+    times_of(columns)[position] = row->time_us;
+    ids_of(columns)[position] = row->id;
+    kinds_of(columns)[position] = row->kind;
     for (unsigned i = 0; i < columns->shape->values; i++) {
-        *(double *)cell(columns, TBK_COLUMN_VALUE + (int)i, position) = row->values[i];
+        values_of(columns, i)[position] = row->values[i];
     }
     for (unsigned i = 0; i < columns->shape->dimensions; i++) {
-        *(uint32_t *)cell(columns, TBK_COLUMN_CODE + (int)i, position) = row->codes[i];
+        codes_of(columns, i)[position] = row->codes[i];
     }
 }
 
 void tbk_columns_get(const struct tbk_columns *columns, uint32_t position, struct tbk_row *ret_row)
 {
-    ret_row->time_us = *(int64_t *)cell(columns, TBK_COLUMN_TIME, position);
-    ret_row->id = *(int64_t *)cell(columns, TBK_COLUMN_ID, position);
-    ret_row->kind = *(uint8_t *)cell(columns, TBK_COLUMN_KIND, position);
+    ret_row->time_us = times_of(columns)[position];
+    ret_row->id = ids_of(columns)[position];
+    ret_row->kind = kinds_of(columns)[position];
     for (unsigned i = 0; i < TBK_SERIES_VALUES_MAX; i++) {
-        ret_row->values[i] =
-            i < columns->shape->values ? *(double *)cell(columns, TBK_COLUMN_VALUE + (int)i, position) : NAN;
+        ret_row->values[i] = i < columns->shape->values ? values_of(columns, i)[position] : NAN;
     }
     for (unsigned i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
-        ret_row->codes[i] =
-            i < columns->shape->dimensions ? *(uint32_t *)cell(columns, TBK_COLUMN_CODE + (int)i, position) : 0;
+        ret_row->codes[i] = i < columns->shape->dimensions ? codes_of(columns, i)[position] : 0;
     }
 }
 
 struct tbk_key tbk_columns_key(const struct tbk_columns *columns, uint32_t position)
 {
-    return (struct tbk_key){.time_us = *(int64_t *)cell(columns, TBK_COLUMN_TIME, position),
-                            .id = *(int64_t *)cell(columns, TBK_COLUMN_ID, position)};
+    return (struct tbk_key){.time_us = times_of(columns)[position], .id = ids_of(columns)[position]};
 }
 
 uint32_t tbk_columns_seek(const struct tbk_columns *columns, uint32_t count, int64_t time_us)
 {
-    const int64_t *times = cell(columns, TBK_COLUMN_TIME, 0);
+    const int64_t *times = times_of(columns);
     uint32_t low = 0;
     uint32_t high = count;
     while (low < high) {
@@ -92,5 +114,5 @@ uint32_t tbk_columns_seek(const struct tbk_columns *columns, uint32_t count, int
 
 const uint32_t *tbk_columns_codes(const struct tbk_columns *columns, unsigned dimension)
 {
-    return cell(columns, TBK_COLUMN_CODE + (int)dimension, 0);
+    return codes_of(columns, dimension);
 }

@@ -53,7 +53,8 @@ enum tbk_status tbk_recovery_find(struct tbk_tally *tally, struct tbk_series *se
         }
         struct search search = {
             .curve = curve, .profit = i, .total = tally->searches[i].before, .found_us = TBK_RECOVERY_NONE};
-        const struct tbk_visitor visitor = {.columns = TBK_SUM_COLUMNS & ~(1U << TBK_COLUMN_KIND),
+        const struct tbk_visitor visitor = {.columns = 1U << TBK_COLUMN_TIME | 1U << TBK_COLUMN_ID |
+                                                       1U << (TBK_COLUMN_VALUE + i),
                                             .piece = visit_piece,
                                             .row = visit_row,
                                             .state = &search};

@@ -13,7 +13,8 @@ static enum tbk_status walk_rows(struct walk *walk, const struct tbk_block *bloc
                                  int64_t end_us)
 {
     const struct tbk_selection *selection = walk->selection;
-    const unsigned wanted = walk->visitor->columns | 1U << TBK_COLUMN_TIME |
+    const bool is_cut = block->first.time_us < start_us || block->last.time_us >= end_us;
+    const unsigned wanted = walk->visitor->columns | (is_cut ? 1U << TBK_COLUMN_TIME : 0) |
                             (selection->dimension >= 0 ? TBK_CODE_COLUMN(selection->dimension) : 0);
     const struct tbk_columns *columns;
     const enum tbk_status status = tbk_series_read(walk->series, block, wanted, &columns, walk->error);
@@ -22,8 +23,9 @@ static enum tbk_status walk_rows(struct walk *walk, const struct tbk_block *bloc
     }
     const uint32_t *codes =
         selection->dimension >= 0 ? tbk_columns_codes(columns, (unsigned)selection->dimension) : NULL;
-    const uint32_t end = tbk_columns_seek(columns, block->rows, end_us);
-    for (uint32_t i = tbk_columns_seek(columns, end, start_us); i < end && !walk->is_over; i++) {
+    const uint32_t begin = is_cut ? tbk_columns_seek(columns, block->rows, start_us) : 0;
+    const uint32_t end = is_cut ? tbk_columns_seek(columns, block->rows, end_us) : block->rows;
+    for (uint32_t i = begin; i < end && !walk->is_over; i++) {
         if (codes == NULL || codes[i] == selection->code) {
             struct tbk_row row;
             tbk_columns_get(columns, i, &row);

@@ -30,7 +30,7 @@ enum tbk_visit {
 };
 
 struct tbk_visitor {
-    unsigned columns; /* that rows need; time and the selection's come by themselves */
+    unsigned columns; /* that rows need; the others of a row have no meaning */
     enum tbk_visit (*piece)(void *state, const struct tbk_piece *piece);
     enum tbk_visit (*row)(void *state, const struct tbk_row *row); /* not DESCEND */
     void *state;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "analytics/internal.h"
@@ -105,10 +106,20 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void report(const char *name, double *times)
+/* Of this thread, for machines that do other work besides. */
+static int64_t cpu_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void report(const char *name, double *times, double *cpu_times)
 {
     qsort(times, REPEATS, sizeof *times, compare);
-    printf("%-44s %9.3f %9.3f\n", name, times[REPEATS / 2], times[REPEATS * 99 / 100]);
+    qsort(cpu_times, REPEATS, sizeof *cpu_times, compare);
+    printf("%-44s %9.3f %9.3f %9.3f %9.3f\n", name, times[REPEATS / 2], times[REPEATS * 99 / 100],
+           cpu_times[REPEATS / 2], cpu_times[REPEATS * 99 / 100]);
 }
 
 static void performance(struct run *run, enum tbk_dimension breakdown)
@@ -239,7 +250,8 @@ static const struct {
 static void measure(struct run *run)
 {
     static double times[REPEATS];
-    printf("%-44s %9s %9s\n", "milliseconds", "median", "p99");
+    static double cpu_times[REPEATS];
+    printf("%-44s %9s %9s %9s %9s\n", "milliseconds", "median", "p99", "CPU", "p99");
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
         for (int repeat = 0; repeat < REPEATS; repeat++) {
             run->query = (struct tbk_analytics_query){.start_us = TBK_NO_TIME,
@@ -247,11 +259,13 @@ static void measure(struct run *run)
                                                       .now_us = tbk_now_us(),
                                                       .deadline_us = INT64_MAX / 2};
             const int64_t begin = tbk_monotonic_us();
+            const int64_t cpu_begin = cpu_ns();
             queries[i].query(run);
+            cpu_times[repeat] = (double)(cpu_ns() - cpu_begin) / 1e6;
             times[repeat] = (double)(tbk_monotonic_us() - begin) / 1000.0;
             tbk_arena_reset(run->arena);
         }
-        report(queries[i].name, times);
+        report(queries[i].name, times, cpu_times);
     }
 }
 
