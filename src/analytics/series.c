@@ -174,12 +174,18 @@ static enum tbk_status append(struct tbk_series *series, const struct tbk_row *r
     if (block != NULL && block->slot < 0 && is_full(series, block, row)) {
         status = store(series, block, &series->tail, error);
     }
-    if (status == TBK_OK && (block == NULL || block->slot >= 0)) {
-        block = tbk_block_create(&series->shape);
-        status = block != NULL ? insert_block(series, series->block_count, block, error) : out_of_memory(error);
-    }
     if (status != TBK_OK) {
         return status;
+    }
+    if (block == NULL || block->slot >= 0) {
+        block = tbk_block_create(&series->shape);
+        if (block == NULL) {
+            return out_of_memory(error);
+        }
+        status = insert_block(series, series->block_count, block, error);
+        if (status != TBK_OK) {
+            return status;
+        }
     }
     tbk_columns_put(&series->tail, block->rows, row);
     series->row_count++;

@@ -246,7 +246,7 @@ static enum tbk_status read_reports(struct tbk_session *session, struct reports 
 enum tbk_status tbk_sqlite_series_position(struct tbk_session *session, struct tbk_series_position *ret_position,
                                            struct tbk_error *error)
 {
-    struct reports reports;
+    struct reports reports = {0};
     const enum tbk_status status = read_reports(session, &reports, error);
     if (status == TBK_OK) {
         *ret_position = (struct tbk_series_position){
@@ -315,7 +315,7 @@ enum tbk_status tbk_sqlite_series_changes(struct tbk_session *session, struct tb
                                           struct tbk_series_change *ret_changes, size_t changes_max,
                                           size_t *ret_count, struct tbk_error *error)
 {
-    struct reports reports;
+    struct reports reports = {0};
     const enum tbk_status status = read_reports(session, &reports, error);
     if (status != TBK_OK) {
         return status;
