@@ -467,6 +467,48 @@ static void test_schema_changed_by_another_program_while_open(void **state)
     assert_int_equal(tbk_store_count(store, store->reader, TBK_SIGNALS), 2);
 }
 
+/* One transaction of 16 rows, a megabyte in all. */
+static void write_megabyte(struct tbk_store *store, const char *notes)
+{
+    const struct tbk_table *table = tbk_store_table(store, TBK_SIGNALS);
+    ProtobufCMessage *message = tbk_store_message(store, TBK_SIGNALS, TBK_FILL_MANDATORY, 0);
+    tbk_store_set(store, message, tbk_store_column(table, "notes"), tbk_value_text(notes));
+    tbk_store_begin(store);
+    for (int i = 0; i < 16; i++) {
+        tbk_store_insert(store, TBK_SIGNALS, message);
+    }
+    tbk_store_commit(store);
+    store->ops->maintain(store->writer);
+}
+
+static int64_t log_bytes(const struct tbk_store *store)
+{
+    struct tbk_storage_info info;
+    store->ops->info(store->storage, &info);
+    return info.wal_bytes;
+}
+
+static void test_log_that_a_long_read_made_large_shrinks_afterwards(void **state)
+{
+    enum { LIMIT = 64 << 20 };
+    struct tbk_store *store = *state;
+    char *notes = tbk_arena_alloc(store->arena, 65536);
+    memset(notes, 'x', 65535);
+    notes[65535] = '\0';
+    tbk_store_open(store);
+    expect_ok(store, store->ops->begin(store->reader, &store->error));
+    assert_int_equal(tbk_store_count(store, store->reader, TBK_SIGNALS), 0);
+    while (log_bytes(store) < LIMIT + (LIMIT >> 3)) {
+        write_megabyte(store, notes);
+    }
+    assert_int_equal(tbk_store_count(store, store->reader, TBK_SIGNALS), 0);
+    store->ops->rollback(store->reader);
+    for (int i = 0; i < 16; i++) {
+        write_megabyte(store, notes);
+    }
+    assert_true(log_bytes(store) <= LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +530,7 @@ int main(void)
         sqlite_test(test_open_database_has_a_log_and_full_syncs),
         sqlite_test(test_raw_statements_and_the_server_see_each_other),
         sqlite_test(test_schema_changed_by_another_program_while_open),
+        sqlite_test(test_log_that_a_long_read_made_large_shrinks_afterwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,6 +201,7 @@ static enum tbk_status sqlite_session_open(struct tbk_storage *storage, enum tbk
     }
     if (kind == TBK_SESSION_WRITE) {
         sqlite3_wal_hook(session->db, on_commit, session);
+        session->wal_pages_restart = RESTART_PAGES;
     }
     *ret_session = session;
     return TBK_OK;
@@ -288,23 +289,33 @@ static void sqlite_rollback_to(struct tbk_session *session)
     }
 }
 
-static void sqlite_maintain(struct tbk_session *session)
+/* Waiting for a reader that stays, as a backup does, would stop the writer again
+ * and again: after a wait in vain the log may double before the next. */
+static void checkpoint(struct tbk_session *session)
 {
-    tbk_sqlite_let_others_in(session);
-    if (session->wal_pages < session->wal_pages_checkpointed) {
-        session->wal_pages_checkpointed = 0; /* the log has started over */
-    }
-    if (session->wal_pages - session->wal_pages_checkpointed < CHECKPOINT_PAGES) {
-        return;
-    }
-    const bool restart = session->wal_pages >= RESTART_PAGES;
+    const bool restart = session->wal_pages >= session->wal_pages_restart;
     if (restart) {
         tbk_sqlite_wait_for_lock(session->db, RESTART_WAIT_MS);
     }
-    sqlite3_wal_checkpoint_v2(session->db, "main", restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
-                              NULL, NULL);
+    const int rc = sqlite3_wal_checkpoint_v2(
+        session->db, "main", restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     tbk_sqlite_wait_for_lock(session->db, session->storage->busy_timeout_ms);
     session->wal_pages_checkpointed = session->wal_pages;
+    if (restart && rc == SQLITE_BUSY && session->wal_pages <= INT_MAX / 2) {
+        session->wal_pages_restart = 2 * session->wal_pages;
+    }
+}
+
+static void sqlite_maintain(struct tbk_session *session)
+{
+    tbk_sqlite_let_others_in(session);
+    if (session->wal_pages < session->wal_pages_checkpointed) { /* the log has started over */
+        session->wal_pages_checkpointed = 0;
+        session->wal_pages_restart = RESTART_PAGES;
+    }
+    if (session->wal_pages - session->wal_pages_checkpointed >= CHECKPOINT_PAGES) {
+        checkpoint(session);
+    }
 }
 
 const struct tbk_storage_ops tbk_sqlite_ops = {

@@ -10,11 +10,14 @@
  * wal_autocheckpoint=0  only the writer checkpoints, between transactions: in
  *                       SQLite 3.7.0 to 3.51.2 a commit during another
  *                       connection's checkpoint can damage the file
+ * journal_size_limit    a log that a long read made larger shrinks to this when it
+ *                       starts over
  * foreign_keys          the clauses of a fresh database are enforced
  * temp_store=MEMORY     savepoints and sorts touch no file
  * cache_size            in KiB when negative; bounds the memory of a connection */
 static const char writer_settings[] = "PRAGMA synchronous=FULL;"
                                       "PRAGMA wal_autocheckpoint=0;"
+                                      "PRAGMA journal_size_limit=67108864;"
                                       "PRAGMA foreign_keys=ON;"
                                       "PRAGMA temp_store=MEMORY;"
                                       "PRAGMA cache_size=-8192;";

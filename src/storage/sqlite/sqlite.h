@@ -102,8 +102,9 @@ struct tbk_session {
     struct tbk_dynbuf sql; /* scratch */
     int wal_pages;         /* in the log after the last commit */
     int wal_pages_checkpointed;
-    int seen_version;  /* PRAGMA data_version when last looked at; 0: never */
-    int64_t others_us; /* monotonic, when another program's commit was last seen; 0: never */
+    int wal_pages_restart; /* from this length on the writer waits for readers */
+    int seen_version;      /* PRAGMA data_version when last looked at; 0: never */
+    int64_t others_us;     /* monotonic, when another program's commit was last seen; 0: never */
 };
 
 /* database.c: connections and errors */
