@@ -1,12 +1,17 @@
 #include "cli/upkeep.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "base/timestamp.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 
-enum { BUSY_TIMEOUT_MS = 5000, OPTION_DB = 0x200 };
+enum {
+    BUSY_TIMEOUT_MS = 5000,
+    NICENESS = 10, /* a server beside this goes first */
+    OPTION_DB = 0x200,
+};
 
 static const struct argp_option options[] = {
     {"db", OPTION_DB, "PATH", 0,
@@ -38,6 +43,7 @@ const struct argp tbk_upkeep_argp = {.options = options, .parser = parse_option}
 enum tbk_status tbk_upkeep_begin(struct tbk_upkeep *upkeep, struct tbk_error *error)
 {
     const char *location = NULL;
+    setpriority(PRIO_PROCESS, 0, NICENESS);
     tbk_progress_begin(&upkeep->progress, upkeep->quiet);
     upkeep->observer = (struct tbk_upkeep_observer){tbk_progress_observe, &upkeep->progress};
     upkeep->ops = tbk_storage_backend(tbk_config_database(upkeep->db), &location, error);

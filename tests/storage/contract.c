@@ -30,5 +30,5 @@ int tbk_contract_run(const struct tbk_contract_backend *tested)
     return tbk_contract_run_open() + tbk_contract_run_rows() + tbk_contract_run_values() +
            tbk_contract_run_transactions() + tbk_contract_run_requests() + tbk_contract_run_list() +
            tbk_contract_run_trades() + tbk_contract_run_events() + tbk_contract_run_models() +
-           tbk_contract_run_patterns() + tbk_contract_run_series();
+           tbk_contract_run_patterns() + tbk_contract_run_series() + tbk_contract_run_upkeep();
 }

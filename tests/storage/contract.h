@@ -31,6 +31,7 @@ int tbk_contract_run_events(void);
 int tbk_contract_run_models(void);
 int tbk_contract_run_patterns(void);
 int tbk_contract_run_series(void);
+int tbk_contract_run_upkeep(void);
 
 /* cmocka's setup and teardown of one test: a new, open store in *state. */
 int tbk_contract_setup(void **state);
