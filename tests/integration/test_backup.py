@@ -207,11 +207,12 @@ def test_backup_of_what_is_no_record_book_is_refused(tmp_path, make, said):
     assert names(tmp_path, "") == before
 
 
-def test_backup_of_a_damaged_database_is_no_backup(idle, tmp_path):
-    marker = b"ETH-USD"
+@pytest.mark.parametrize("bytes_damaged", [4096, 1], ids=["page", "key"])
+def test_backup_of_a_damaged_database_is_no_backup(idle, tmp_path, bytes_damaged):
+    """A page that cannot be read, and a key that only SQLite's check compares with its index."""
     damaged = bytearray(idle.read_bytes())
-    page = damaged.rindex(marker) // 4096 * 4096
-    damaged[page:page + 4096] = b"\xff" * 4096
+    place = damaged.rindex(b"ETH-USD") // bytes_damaged * bytes_damaged
+    damaged[place:place + bytes_damaged] = b"\x7f" * bytes_damaged
     idle.write_bytes(damaged)
     failed = backup("--db", idle, tmp_path / "copy.db")
     assert failed.returncode == FAILURE
