@@ -39,9 +39,8 @@ def with_doorbell(server):
 
 
 def test_watch_prints_each_closed_trade_as_it_happens(server):
-    for options in ([], with_doorbell(server)):
-        (last,) = sequences(watched(server, "--after", 0, "--count", 1)) if options else (0,)
-        with watch(server, "--after", 3 * last, *options) as process:
+    for first, options in ((0, []), (3, with_doorbell(server))):
+        with watch(server, "--after", first, *options) as process:
             for symbol in ("BTC-USD", "ETH-USD", "BTC-USD"):
                 trades.closed(server.db, symbol)
                 event = json.loads(process.stdout.readline())
@@ -50,6 +49,17 @@ def test_watch_prints_each_closed_trade_as_it_happens(server):
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 0
             assert (process.stdout.read(), process.stderr.read()) == ("", "")
+
+
+def test_watch_waits_over_ws(tmp_path):
+    with serving.Server(tmp_path / "ws.db", "--listen", "ws://127.0.0.1:0/rpc") as server:
+        for number in (1, 2):
+            with subprocess.Popen([serving.BIN, "watch", "--address", server.addresses["ws"], "--after",
+                                   str(number - 1), "--count", "1"], stdout=subprocess.PIPE, text=True,
+                                  env=serving.environment()) as process:
+                trades.closed(server.db, "A")
+                assert sequences([json.loads(process.stdout.readline())]) == [number]
+                assert process.wait(timeout=60) == 0
 
 
 def test_watch_after_and_count_choose(server):

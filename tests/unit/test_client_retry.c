@@ -103,6 +103,42 @@ static void test_retry_restarted_server_answers_running_calls(void **state)
     remove_address(address);
 }
 
+/* Closes the connection instead of each tenth answer, amid the other answers. */
+static enum tbk_rep_action close_now_and_then(void *argument, int connection, const uint8_t *request,
+                                              size_t length, nng_msg *reply)
+{
+    (void)connection, (void)request, (void)length;
+    if (atomic_fetch_add((atomic_uint *)argument, 1) % 10 == 9) {
+        return TBK_REP_CLOSE;
+    }
+    Tradebook__V1__EchoResponse response = TRADEBOOK__V1__ECHO_RESPONSE__INIT;
+    append_reply(reply, TRADEBOOK__V1__CODE__CODE_OK, NULL, &response.base);
+    return TBK_REP_ANSWER;
+}
+
+/* The sockets of nng before 1.6 hang here within some tens of connections. */
+static void test_retry_connections_lost_amid_replies_are_replaced(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 40, CALLS = 20 };
+    char address[64];
+    new_address(address);
+    atomic_uint requests = 0;
+    struct tbk_rep_server *server = tbk_rep_server_start(address, close_now_and_then, &requests);
+    struct tradebook_client *client = open_client(address, NULL);
+    struct tally tally = TALLY_INIT;
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        for (unsigned i = 0; i < CALLS; i++) {
+            assert_int_equal(echo_async(client, 60000, &tally), TRADEBOOK_OK);
+        }
+        wait_for_tally(&tally, round * CALLS);
+    }
+    assert_int_equal(tally.codes[TRADEBOOK_OK], ROUNDS * CALLS);
+    tradebook_client_close(client);
+    tbk_rep_server_stop(server);
+    remove_address(address);
+}
+
 static void test_deadline_no_server_is_unavailable(void **state)
 {
     (void)state;
@@ -189,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_retry_other_errors_are_not_sent_again),
         cmocka_unit_test(test_retry_silent_connection_is_replaced),
         cmocka_unit_test(test_retry_restarted_server_answers_running_calls),
+        cmocka_unit_test(test_retry_connections_lost_amid_replies_are_replaced),
         cmocka_unit_test(test_deadline_no_server_is_unavailable),
         cmocka_unit_test(test_deadline_no_answer_is_deadline_exceeded),
         cmocka_unit_test(test_deadline_unavailable_until_the_end_is_unavailable),

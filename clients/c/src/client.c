@@ -1,9 +1,6 @@
 /*
- * Opens and closes clients: one nng REQ socket with one dialer each.
+ * Opens and closes clients: one link each.
  */
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/req.h>
-#include <nng/transport/ws/websocket.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -41,68 +38,28 @@ static enum tradebook_code fill_options(struct tradebook_client_options *options
     return TRADEBOOK_OK;
 }
 
-static void note_connection(nng_pipe pipe, nng_pipe_ev event, void *argument)
-{
-    struct tradebook_client *client = argument;
-    unsigned id = (unsigned)nng_pipe_id(pipe);
-    if (event == NNG_PIPE_EV_ADD_POST) {
-        atomic_store(&client->waiting_since, 0);
-        atomic_store(&client->connection, id);
-    } else {
-        /* Unless the next connection is there already. */
-        atomic_compare_exchange_strong(&client->connection, &id, 0);
-    }
-}
-
-static int set_dialer_options(nng_dialer dialer, const struct tradebook_client *client)
+static int connect_link(struct tradebook_client *client)
 {
     const struct tradebook_client_options *options = &client->options;
-    nng_duration longest =
-        (nng_duration)(options->retry_ms_max > RECONNECT_MS_MIN ? options->retry_ms_max : RECONNECT_MS_MIN);
-    int result = nng_dialer_set_size(dialer, NNG_OPT_RECVMAXSZ, options->reply_bytes_max);
-    if (result == 0 && strncmp(client->address, "ws", 2) == 0) {
-        result = nng_dialer_set_size(dialer, NNG_OPT_WS_RECVMAXFRAME, options->reply_bytes_max);
-    }
-    if (result == 0) {
-        result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RECONNECT_MS_MIN);
-    }
-    return result != 0 ? result : nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, longest);
-}
-
-/* Opens the socket and starts to dial. */
-static int connect_socket(struct tradebook_client *client)
-{
-    nng_dialer dialer = NNG_DIALER_INITIALIZER;
-    int result = nng_req0_open(&client->socket);
-    if (result == 0) {
-        result = nng_socket_set_ms(client->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
-    }
-    if (result == 0) {
-        result = nng_pipe_notify(client->socket, NNG_PIPE_EV_ADD_POST, note_connection, client);
-    }
-    if (result == 0) {
-        result = nng_pipe_notify(client->socket, NNG_PIPE_EV_REM_POST, note_connection, client);
-    }
-    if (result == 0) {
-        result = nng_dialer_create(&dialer, client->socket, client->address);
-    }
-    if (result == 0) {
-        result = set_dialer_options(dialer, client);
-    }
-    return result != 0 ? result : nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
+    return tbk_link_open(
+        client->address,
+        &(struct tbk_link_config){
+            .protocol = TBK_LINK_REQ,
+            .peer_protocol = TBK_LINK_REP,
+            .frame_bytes_max = TBK_LINK_ID_BYTES + options->reply_bytes_max,
+            .pause_ms_max = options->retry_ms_max > RECONNECT_MS_MIN ? options->retry_ms_max : RECONNECT_MS_MIN,
+            .argument = client,
+            .on_connection = tbk_client_wait_connection,
+            .on_frame = tbk_client_wait_frame,
+        },
+        &client->link);
 }
 
 /* Waits for callbacks that have not returned yet. */
 static void free_lane(struct tbk_client_lane *lane)
 {
-    nng_aio_stop(lane->send_aio);
-    nng_aio_stop(lane->receive_aio);
     nng_aio_stop(lane->pause_aio);
-    nng_aio_free(lane->try_aio);
-    nng_aio_free(lane->send_aio);
-    nng_aio_free(lane->receive_aio);
     nng_aio_free(lane->pause_aio);
-    nng_ctx_close(lane->context);
     free(lane);
 }
 
@@ -116,29 +73,23 @@ struct tbk_client_lane *tbk_client_lane_create(struct tradebook_client *client)
         return NULL;
     }
     lane->client = client;
-    if (nng_ctx_open(&lane->context, client->socket) != 0) {
+    lane->index = client->lane_count;
+    if (nng_aio_alloc(&lane->pause_aio, tbk_client_attempt_paused, lane) != 0) {
         free(lane);
         return NULL;
     }
-    if (nng_aio_alloc(&lane->try_aio, NULL, NULL) != 0 ||
-        nng_aio_alloc(&lane->send_aio, tbk_client_attempt_sent, lane) != 0 ||
-        nng_aio_alloc(&lane->receive_aio, tbk_client_attempt_received, lane) != 0 ||
-        nng_aio_alloc(&lane->pause_aio, tbk_client_attempt_paused, lane) != 0) {
-        free_lane(lane);
-        return NULL;
-    }
-    nng_aio_set_timeout(lane->try_aio, NNG_DURATION_ZERO);
     client->lanes[client->lane_count++] = lane;
     return lane;
 }
 
 static void free_client(struct tradebook_client *client)
 {
+    tbk_link_close(client->link);
     nng_aio_free(client->queue_timer);
+    nng_aio_free(client->wait_timer);
     for (size_t i = 0; i < client->lane_count; i++) {
         free_lane(client->lanes[i]);
     }
-    nng_close(client->socket);
     while (client->free_calls != NULL) {
         struct tbk_client_call *call = client->free_calls;
         client->free_calls = call->next;
@@ -182,11 +133,12 @@ enum tradebook_code tradebook_client_open(const char *address, const struct trad
     client->lanes = calloc(filled.in_flight_max, sizeof(struct tbk_client_lane *));
     init_locks(client);
     if (client->address == NULL || client->lanes == NULL ||
-        nng_aio_alloc(&client->queue_timer, tbk_client_queue_tick, client) != 0) {
+        nng_aio_alloc(&client->queue_timer, tbk_client_queue_tick, client) != 0 ||
+        nng_aio_alloc(&client->wait_timer, tbk_client_wait_tick, client) != 0) {
         free_client(client);
         return tbk_client_error_set(error, TRADEBOOK_RESOURCE_EXHAUSTED, "out of memory");
     }
-    int result = connect_socket(client);
+    int result = connect_link(client);
     if (result != 0) {
         free_client(client);
         bool bad_address = result == NNG_EADDRINVAL || result == NNG_ENOTSUP || result == NNG_EINVAL;
@@ -220,9 +172,8 @@ static void end_calls(struct tradebook_client *client)
         size_t lane_count = client->lane_count;
         pthread_mutex_unlock(&client->mutex);
         tbk_client_queue_end(client, true);
+        tbk_client_wait_end(client);
         for (size_t i = 0; i < lane_count; i++) {
-            nng_aio_cancel(client->lanes[i]->send_aio);
-            nng_aio_cancel(client->lanes[i]->receive_aio);
             nng_aio_cancel(client->lanes[i]->pause_aio);
         }
         struct timespec until = soon();
@@ -244,5 +195,6 @@ void tradebook_client_close(struct tradebook_client *client)
     pthread_mutex_unlock(&client->mutex);
     end_calls(client);
     nng_aio_stop(client->queue_timer);
+    nng_aio_stop(client->wait_timer);
     free_client(client);
 }

@@ -1,6 +1,6 @@
 /*
- * The envelopes of rpc.proto: a call becomes an nng message, an nng message
- * becomes a response or an error.
+ * The envelopes of rpc.proto: a call becomes a frame, a frame becomes
+ * a response or an error.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "internal.h"
 #include "tradebook/v1/rpc.pb-c.h"
 
-nng_msg *tbk_client_envelope_pack(const struct tbk_client_call *call, int64_t timeout_ms)
+struct tbk_link_frame *tbk_client_envelope_pack(const struct tbk_client_call *call, int64_t timeout_ms)
 {
     Tradebook__V1__Request envelope = TRADEBOOK__V1__REQUEST__INIT;
     envelope.method = (char *)call->method->name;
@@ -20,12 +20,12 @@ nng_msg *tbk_client_envelope_pack(const struct tbk_client_call *call, int64_t ti
     envelope.request_id =
         (ProtobufCBinaryData){.len = sizeof call->request_id, .data = (uint8_t *)call->request_id};
 
-    nng_msg *message = NULL;
-    if (nng_msg_alloc(&message, tradebook__v1__request__get_packed_size(&envelope)) != 0) {
-        return NULL;
+    size_t length = TBK_LINK_ID_BYTES + tradebook__v1__request__get_packed_size(&envelope);
+    struct tbk_link_frame *frame = tbk_link_frame_create(length);
+    if (frame != NULL) {
+        tradebook__v1__request__pack(&envelope, frame->payload + TBK_LINK_ID_BYTES);
     }
-    tradebook__v1__request__pack(&envelope, nng_msg_body(message));
-    return message;
+    return frame;
 }
 
 static bool is_bad_request(const char *type_url)

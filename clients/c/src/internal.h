@@ -3,13 +3,15 @@
  *
  *   call.c     a call enters, gets a lane or waits for one, and ends here
  *   attempt.c  a lane sends a call, waits for the reply, pauses, sends again
+ *   wait.c     lanes that wait, for their reply or for the connection
+ *   link*.c    the connection
  *   client.c   a client is opened and closed
  *
  * Threads: a client's lists and counters are guarded by its mutex. A lane and
  * the call it carries belong to one thread at a time: to the thread that took
- * the lane from the list until it starts an nng operation, then to that
- * operation's callback. Starting an operation is therefore always the last
- * thing done with a lane.
+ * the lane from the list until it waits or starts a pause, then to the one that
+ * ends that. Beginning to wait is therefore always the last thing done with a
+ * lane.
  */
 #ifndef TBK_CLIENT_INTERNAL_H
 #define TBK_CLIENT_INTERNAL_H
@@ -20,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "link.h"
 #include "tradebook/client.h"
 
 /* --- method.c --- */
@@ -54,21 +57,24 @@ struct tbk_client_call {
     struct tbk_client_listener listener;
 };
 
-/* Carries one call at a time: an nng context and its operations, of which one at
- * most is under way. Each has an nng_aio of its own because nng 1.5.2 mixes up
- * the ends of operations that share one: a send that times out after a sleep
- * reports success, and a receive can get the timeout of the send before it. */
+/* What a lane waits for. */
+enum tbk_client_wait { TBK_WAIT_NONE, TBK_WAIT_REPLY, TBK_WAIT_CONNECTION };
+
+/* Carries one call at a time. */
 struct tbk_client_lane {
     struct tbk_client_lane *next_free;
     struct tradebook_client *client;
     struct tbk_client_call *call;
-    nng_ctx context;
-    nng_aio *try_aio; /* sends that succeed or fail at once; has no callback */
-    nng_aio *send_aio;
-    nng_aio *receive_aio;
     nng_aio *pause_aio;
     enum tradebook_code failure; /* not OK: the call ends with this after the pause */
     int64_t pause_ms;            /* the next pause */
+    size_t index;                /* in the client's lanes */
+
+    /* Guarded by the client's mutex: */
+    enum tbk_client_wait waits;
+    uint32_t request_number; /* of the last request on the wire */
+    int64_t wait_end_ms;     /* on nng_clock */
+    struct tbk_client_lane *next_ended;
 };
 
 /* A call to fill in, a kept one if there is one; NULL when memory is exhausted. */
@@ -107,18 +113,35 @@ void tbk_client_tell(struct tradebook_client *client, struct tbk_client_listener
 
 /* Sends the call of a lane for the first time. */
 void tbk_client_attempt_start(struct tbk_client_lane *lane);
-/* Callbacks of a lane's operations. */
-void tbk_client_attempt_sent(void *argument);
-void tbk_client_attempt_received(void *argument);
+/* Callback of a lane's pause. */
 void tbk_client_attempt_paused(void *argument);
+/* The lane has waited, and ... */
+void tbk_client_attempt_replied(struct tbk_client_lane *lane, const uint8_t *reply, size_t length);
+void tbk_client_attempt_lost(struct tbk_client_lane *lane);    /* the connection was lost */
+void tbk_client_attempt_resumed(struct tbk_client_lane *lane); /* there is a connection again, or the end */
+void tbk_client_attempt_expired(struct tbk_client_lane *lane); /* no reply came in time */
+
+/* --- wait.c --- */
+
+/* Sends the request of a lane and lets the lane wait for its reply until a time,
+ * or when there is no connection, for one until another. Takes the frame. */
+void tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame, int64_t reply_end_ms,
+                     int64_t connection_end_ms);
+/* Ends all waiting as if there were a connection again. */
+void tbk_client_wait_end(struct tradebook_client *client);
+/* Callback of client->wait_timer. */
+void tbk_client_wait_tick(void *argument);
+/* Of the link. */
+void tbk_client_wait_connection(void *argument, bool is_connected);
+bool tbk_client_wait_frame(void *argument, const uint8_t *bytes, size_t length);
 
 /* --- client.c --- */
 
 struct tradebook_client {
     char *address;
     struct tradebook_client_options options; /* defaults filled in */
-    nng_socket socket;
-    atomic_uint connection;     /* id of the pipe, 0 while there is none */
+    struct tbk_link *link;
+    atomic_bool is_connected;
     atomic_llong waiting_since; /* when the first request after the last reply was sent; 0: none since */
     atomic_bool closing;
 
@@ -136,6 +159,8 @@ struct tradebook_client {
     int64_t queue_deadline_ms; /* no waiting call ends earlier */
     nng_aio *queue_timer;
     bool queue_timer_runs;
+    nng_aio *wait_timer;
+    int64_t wait_timer_ms; /* when it ends; 0: it does not run */
 };
 
 /* NULL when memory is exhausted. */
@@ -151,9 +176,9 @@ void tbk_client_error_copy(struct tradebook_error *to, const struct tradebook_er
 
 /* --- envelope.c --- */
 
-/* The Request envelope of a call with this much time left; NULL when memory is
- * exhausted. */
-nng_msg *tbk_client_envelope_pack(const struct tbk_client_call *call, int64_t timeout_ms);
+/* The Request envelope of a call with this much time left, behind room for the
+ * number of the request; NULL when memory is exhausted. */
+struct tbk_link_frame *tbk_client_envelope_pack(const struct tbk_client_call *call, int64_t timeout_ms);
 /* Reads the Reply envelope to a call. On OK *ret_reply is the response;
  * otherwise error is set. A reply that cannot be read is INTERNAL. */
 enum tradebook_code tbk_client_envelope_unpack(const struct tbk_client_call *call, const uint8_t *data,

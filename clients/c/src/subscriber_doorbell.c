@@ -9,9 +9,8 @@
 #include "subscriber_internal.h"
 
 enum {
-    PROTOCOL_PUB = 0x20,
-    PROTOCOL_SUB = 0x21,
     FRAME_BYTES_MAX = 16 * 1024,
+    PAUSE_MS_MAX = 500,
     SILENCE_MS_MAX = 120 * 1000, /* twice the longest time between heartbeats */
 };
 
@@ -67,10 +66,11 @@ enum tradebook_code tbk_doorbell_open(struct tbk_doorbell *doorbell, const char 
     doorbell->waker = waker;
     doorbell->topic = topic;
     int result = tbk_link_open(address,
-                               &(struct tbk_link_config){.protocol = PROTOCOL_SUB,
-                                                         .peer_protocol = PROTOCOL_PUB,
+                               &(struct tbk_link_config){.protocol = TBK_LINK_SUB,
+                                                         .peer_protocol = TBK_LINK_PUB,
                                                          .frame_bytes_max = FRAME_BYTES_MAX,
                                                          .silence_ms_max = SILENCE_MS_MAX,
+                                                         .pause_ms_max = PAUSE_MS_MAX,
                                                          .argument = doorbell,
                                                          .on_connection = note_connection,
                                                          .on_frame = hear},
