@@ -211,7 +211,7 @@ def test_backup_of_what_is_no_record_book_is_refused(tmp_path, make, said):
 def test_backup_of_a_damaged_database_is_no_backup(idle, tmp_path, bytes_damaged):
     """A page that cannot be read, and a key that only SQLite's check compares with its index."""
     damaged = bytearray(idle.read_bytes())
-    place = damaged.rindex(b"ETH-USD") // bytes_damaged * bytes_damaged
+    place = damaged.index(b"ETH-USD") // bytes_damaged * bytes_damaged
     damaged[place:place + bytes_damaged] = b"\x7f" * bytes_damaged
     idle.write_bytes(damaged)
     failed = backup("--db", idle, tmp_path / "copy.db")
