@@ -85,7 +85,7 @@ static int ask_server(struct backup_args *args, ProtobufCMessage **ret_info)
 static int backup(struct backup_args *args)
 {
     struct tbk_error error;
-    struct tbk_copy_report report;
+    struct tbk_copy_report report = {0};
     char bytes[TBK_BYTES_CHARS_MAX];
     tbk_error_init(&error);
     enum tbk_status status = tbk_upkeep_begin(&args->upkeep, &error);

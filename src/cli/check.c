@@ -175,7 +175,7 @@ int tbk_cli_check(int argc, char **argv)
     static const struct argp_child children[] = {{&tbk_upkeep_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {options, parse_option, NULL, doc, children, NULL, NULL};
     struct check_args args = {0};
-    struct tbk_check_report report;
+    struct tbk_check_report report = {0};
     struct tbk_error error;
     if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
         return TBK_EXIT_USAGE;

@@ -48,7 +48,7 @@ int tbk_cli_restore(int argc, char **argv)
     static const struct argp argp = {NULL, parse_option, "BACKUP", doc, children, NULL, NULL};
     struct restore_args args = {0};
     struct tbk_error error;
-    struct tbk_copy_report report;
+    struct tbk_copy_report report = {0};
     char bytes[TBK_BYTES_CHARS_MAX];
     if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
         return TBK_EXIT_USAGE;

@@ -32,7 +32,7 @@ int tbk_cli_vacuum(int argc, char **argv)
     static const struct argp argp = {NULL, parse_option, NULL, doc, children, NULL, NULL};
     struct tbk_upkeep upkeep = {0};
     struct tbk_error error;
-    struct tbk_copy_report report;
+    struct tbk_copy_report report = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &upkeep) != 0)
         return TBK_EXIT_USAGE;
     tbk_error_init(&error);

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,11 +54,13 @@ bool tbk_sqlite_find_holder(const char *path, char *out, size_t out_bytes)
         return false;
     }
     bool found = false;
+    char own[32];
+    snprintf(own, sizeof own, "%ld", (long)getpid());
     const struct dirent *entry;
     while (!found && (entry = readdir(processes)) != NULL) {
         char folder[288];
         snprintf(folder, sizeof folder, "/proc/%s/fd", entry->d_name);
-        if (is_number(entry->d_name) && atol(entry->d_name) != (long)getpid() && lists(folder, &file)) {
+        if (is_number(entry->d_name) && strcmp(entry->d_name, own) != 0 && lists(folder, &file)) {
             describe(entry->d_name, out, out_bytes);
             found = true;
         }
