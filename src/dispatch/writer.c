@@ -85,9 +85,10 @@ static enum tbk_status remember(struct tbk_writer *writer, struct tbk_job *job, 
  * the transaction as a whole cannot go on; job->error then says why. */
 static bool execute(struct tbk_writer *writer, struct tbk_job *job)
 {
-    enum tbk_status status = TBK_DEADLINE_EXCEEDED;
-    if (!tbk_job_expired(job, tbk_monotonic_us())) {
-        status = replay(writer, job);
+    /* A late retry first: "not executed" must not be said of what was executed. */
+    enum tbk_status status = replay(writer, job);
+    if (status == TBK_NOT_FOUND && tbk_job_expired(job, tbk_monotonic_us())) {
+        status = TBK_DEADLINE_EXCEEDED;
     }
     if (status == TBK_NOT_FOUND) {
         ProtobufCMessage *response = NULL;
