@@ -31,17 +31,18 @@ def audit(server, running, seed):
     books.close()
 
 
-class Books:
-    """The file, and the requests by kind."""
+def audit_backup(path):
+    """A copy of some moment: sound, and with an event for each closed trade."""
+    copy = File(path)
+    yield from integrity(copy)
+    yield from events(copy)
+    copy.close()
 
-    def __init__(self, path, running):
+
+class File:
+    def __init__(self, path):
         self.path = path
         self.db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        self.running = running
-        self.requests = defaultdict(list)
-        for _, request in running.requests():
-            self.requests[request.kind].append(request)
-        self.opened, self.closed = self.trades_told()
 
     def close(self):
         self.db.close()
@@ -54,6 +55,18 @@ class Books:
                 raise ValueError(f"{key} is there twice: {sql}")
             found[key] = tuple(rest)
         return found
+
+
+class Books(File):
+    """The file, and the requests by kind."""
+
+    def __init__(self, path, running):
+        super().__init__(path)
+        self.running = running
+        self.requests = defaultdict(list)
+        for _, request in running.requests():
+            self.requests[request.kind].append(request)
+        self.opened, self.closed = self.trades_told()
 
     def trades_told(self):
         """{signal id: its OpenTradeRequest}, {signal id: (CloseTradeRequest, SignalResult)}"""

@@ -5,10 +5,11 @@ lets the clients retry what had no answer, and audits what is there (audit.py).
     crash.py [--kills N] [--seed S] [--keep FOLDER]
 
 A round is one database and up to 25 kills: at a random moment, while the server
-starts, or in a checkpoint, which the load causes every few hundred requests. One
-kill in ten hits the first start on a users' database, while it is adopted. The
-seed makes the same requests again, not the same moments. On a violation the
-files of the round are kept and their place is told; the exit status is then 1.
+starts, in a checkpoint, which the load causes every few hundred requests, while it
+makes a backup, or when it has just published an event. One kill in ten hits the
+first start on a users' database, while it is adopted. The seed makes the same
+requests again, not the same moments. On a violation the files of the round are kept
+and their place is told; the exit status is then 1.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import time
 from collections import Counter
 
 import adoption
+import audit
 import rounds
 import serving
 import starting
@@ -29,10 +31,13 @@ AIM_SECONDS = 0.3  # how long a kill waits for a checkpoint
 
 
 class Killed:
-    """A server that is killed and started again."""
+    """A server that is killed and started again. It makes a backup every second."""
 
     def __init__(self, folder, chance):
-        self.server = serving.Server(folder / "book.db", *rounds.OPTIONS)
+        self.backups = folder / "backups"
+        self.backups.mkdir()
+        self.server = serving.Server(folder / "book.db", *rounds.OPTIONS, "--backup-dir", self.backups,
+                                     "--backup-interval", 1, "--backup-keep", 1000)
         self.chance = chance
         self.counts = Counter()
 
@@ -42,22 +47,41 @@ class Killed:
             self.counts["while starting"] += starting.kill_while_starting(self.server, self.chance.uniform(0, 0.03))
         self.server.start()
 
-    def fail(self):
-        if self.chance.random() < 0.4:
-            self.await_checkpoint()
-        else:
-            time.sleep(self.chance.choice([self.chance.uniform(0, 0.01), self.chance.uniform(0, 0.2)]))
+    def fail(self, running):
+        moments = [self.any_moment, self.await_checkpoint, self.await_backup, self.await_event]
+        self.chance.choices(moments, [4, 2, 2, 3])[0](running)
         self.server.kill()
+        self.counts["in a backup"] += any(self.backups.glob("*.partial"))
         for what, was in interrupted(self.server.db).items():
             self.counts[what] += was
 
-    def await_checkpoint(self):
+    def any_moment(self, _):
+        time.sleep(self.chance.choice([self.chance.uniform(0, 0.01), self.chance.uniform(0, 0.2)]))
+
+    def await_checkpoint(self, _):
         """Nothing but a checkpoint writes to the database file itself."""
-        before, end = self.server.db.stat().st_mtime_ns, time.monotonic() + AIM_SECONDS
-        while self.server.db.stat().st_mtime_ns == before and time.monotonic() < end:
-            pass
+        before = self.server.db.stat().st_mtime_ns
+        self.wait(lambda: self.server.db.stat().st_mtime_ns != before, 0.3)
         time.sleep(self.chance.uniform(0, 0.001))
 
+    def await_backup(self, _):
+        self.wait(lambda: any(self.backups.glob("*.partial")), 1)
+        time.sleep(self.chance.uniform(0, 0.02))
+
+    def await_event(self, running):
+        """Nothing may be published that is not committed."""
+        running.listener.at_next_event(self.server.process.kill, 0.3)
+
+    def wait(self, condition, seconds):
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.0001)
+
+    def audit(self):
+        """What has the name of a backup is a whole one."""
+        for path in sorted(self.backups.glob("*.db")):
+            self.counts["backups"] += 1
+            yield from (f"backup {path.name}: {wrong}" for wrong in audit.audit_backup(path))
 
     def close(self):
         pass
@@ -87,6 +111,7 @@ def main():
     counts = run.counts
     return run.report(
         f"{counts['failures']} kills: {counts['in a commit']} in a commit, {counts['in a checkpoint']} in a checkpoint; "
+        f"{counts['in a backup']} in a backup (and {counts['backups']} whole ones), "
         f"{counts['while starting']} more while starting; {counts['adoptions']} during an adoption, "
         f"{counts['in the adoption']} of them in its transaction")
 

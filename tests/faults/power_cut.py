@@ -39,7 +39,7 @@ class Cut:
         mount(self.image, self.disk)
         self.server = serving.Server(self.disk / "book.db", *rounds.OPTIONS)
 
-    def fail(self):
+    def fail(self, _):
         time.sleep(self.chance.uniform(0.02, 0.4))
         stop_all_threads(self.server.process)
         after = self.image.with_suffix(".after")
@@ -51,6 +51,9 @@ class Cut:
 
     def recover(self):
         self.server.start()
+
+    def audit(self):
+        return []
 
     def close(self):
         unmount(self.disk)

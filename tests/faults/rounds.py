@@ -1,11 +1,12 @@
 """Rounds of failures under traffic, each with a database of its own and an audit at
 its end. What fails and how is the tester's: a victim has
 
-    server      a serving.Server
-    fail()      ends it at a moment of the victim's choice
-    recover()   starts it again
-    close()     gives back what it holds
-    counts      figures of its own
+    server          a serving.Server
+    fail(running)   ends it at a moment of the victim's choice, in this traffic
+    recover()       starts it again
+    audit()         what is wrong with what else it left
+    close()         gives back what it holds
+    counts          figures of its own
 """
 
 import argparse
@@ -68,12 +69,13 @@ class Run:
             with traffic.Traffic(seed, self.violations) as running:
                 running.server_is_up(victim.server.addresses, victim.server.events[0])
                 for _ in range(failures):
-                    victim.fail()
+                    victim.fail(running)
                     victim.recover()
                     running.server_is_up(victim.server.addresses, victim.server.events[0])
                     self.counts["failures"] += 1
                 running.drain()
                 self.violations += audit.audit(victim.server, running, seed)
+            self.violations += victim.audit()
             self.counts.update(victim.counts + running.counts())
             self.counts["events"] += len(running.witness.seen)
             if victim.server.stop() != 0:

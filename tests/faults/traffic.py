@@ -345,6 +345,15 @@ class Listener(Peer):
     def __init__(self, world, violations, witness):
         super().__init__("listener", world, violations)
         self.witness = witness
+        self.armed, self.fired = None, threading.Event()
+
+    def at_next_event(self, action, seconds):
+        """Calls action as soon as an event comes; returns when it has, or after so
+        many seconds, and then it is not called any more."""
+        self.fired.clear()
+        self.armed = action
+        self.fired.wait(seconds)
+        self.armed = None
 
     def serve(self, world):
         last = None
@@ -353,6 +362,10 @@ class Listener(Peer):
                 topic, body = subscriber.receive()
                 if topic == "heartbeat/":
                     continue
+                action, self.armed = self.armed, None
+                if action:
+                    action()
+                    self.fired.set()
                 event = book.event_pb2.Event.FromString(body)
                 if last is not None and event.sequence <= last:
                     self.violations.append(f"event {event.sequence} was published after {last}")
@@ -384,10 +397,11 @@ class Traffic:
         self.world = World()
         self.witness = Witness(violations)
         self.clients = [Client(number, seed, self.world, violations) for number in range(CLIENTS)]
-        self.watchers = [kind(self.world, violations, self.witness) for kind in (Listener, Follower)]
+        self.listener = Listener(self.world, violations, self.witness)
+        self.follower = Follower(self.world, violations, self.witness)
 
     def __enter__(self):
-        for peer in self.clients + self.watchers:
+        for peer in [*self.clients, self.listener, self.follower]:
             peer.start()
         return self
 
