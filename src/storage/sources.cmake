@@ -3,6 +3,7 @@ tbk_layer(storage
     storage/backends.c
     storage/sqlite/backend.c
     storage/sqlite/check.c
+    storage/sqlite/checkpoint.c
     storage/sqlite/copy.c
     storage/sqlite/cursors.c
     storage/sqlite/database.c
