@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "query/query.h"
 #include "schema/schema.h"
+#include "storage/audit.h"
 #include "storage/series.h"
 #include "storage/upkeep.h"
 #include "tradebook/v1/event.pb-c.h"
@@ -336,6 +337,18 @@ struct tbk_storage_ops {
     enum tbk_status (*check)(const struct tbk_storage_config *config, const struct tbk_upkeep_observer *observer,
                              struct tbk_arena *arena, struct tbk_check_report *ret_report,
                              struct tbk_error *error);
+
+    /* Reads all of the database, served or not, and says what is wrong in it. What is
+     * found is no failure. The report is in the arena. */
+    enum tbk_status (*audit)(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                             const struct tbk_upkeep_observer *observer, struct tbk_arena *arena,
+                             struct tbk_audit_report *ret_report, struct tbk_error *error);
+    /* Makes a backup, then repairs in one transaction what the audit finds and what
+     * has one right answer. FAILED_PRECONDITION: it is served, or something must be
+     * repaired by hand first. */
+    enum tbk_status (*repair)(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                              const struct tbk_upkeep_observer *observer, struct tbk_repair_report *ret_report,
+                              struct tbk_error *error);
 };
 
 /* The backend for a location such as "tradebook.db", "sqlite:///tradebook.db";

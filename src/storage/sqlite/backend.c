@@ -329,4 +329,6 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .restore = tbk_sqlite_restore,
     .vacuum = tbk_sqlite_vacuum,
     .check = tbk_sqlite_check,
+    .audit = tbk_sqlite_audit,
+    .repair = tbk_sqlite_repair,
 };

@@ -338,4 +338,13 @@ enum tbk_status tbk_sqlite_check(const struct tbk_storage_config *config,
                                  const struct tbk_upkeep_observer *observer, struct tbk_arena *arena,
                                  struct tbk_check_report *ret_report, struct tbk_error *error);
 
+/* doctor.c, doctor_repair.c: see storage/audit.h */
+
+enum tbk_status tbk_sqlite_audit(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                                 const struct tbk_upkeep_observer *observer, struct tbk_arena *arena,
+                                 struct tbk_audit_report *ret_report, struct tbk_error *error);
+enum tbk_status tbk_sqlite_repair(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                                  const struct tbk_upkeep_observer *observer, struct tbk_repair_report *ret_report,
+                                  struct tbk_error *error);
+
 #endif
