@@ -221,7 +221,8 @@ static enum tbk_status check_objects(struct checking *checking, struct tbk_error
 
 /* --- all of it --- */
 
-enum tbk_status tbk_sqlite_open_model(const struct tbk_schema *schema, sqlite3 **ret_model, struct tbk_error *error)
+enum tbk_status tbk_sqlite_open_model(const struct tbk_schema *schema, sqlite3 **ret_model,
+                                      struct tbk_error *error)
 {
     struct tbk_storage storage = {.schema = schema, .lock_fd = -1};
     sqlite3 *model = NULL;

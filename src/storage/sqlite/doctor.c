@@ -126,8 +126,7 @@ static enum tbk_status apply(struct tbk_doctor *doctor, const struct tbk_doctor_
 /* --- standing in --- */
 
 /* The columns that a table of the model has and the file's has not. */
-static const char missing_columns[] =
-    "SELECT m.name, ifnull(m.dflt_value,'NULL') FROM pragma_table_info(?1) m";
+static const char missing_columns[] = "SELECT m.name, ifnull(m.dflt_value,'NULL') FROM pragma_table_info(?1) m";
 
 static enum tbk_status has_object(sqlite3 *db, const char *sql, const char *table, const char *column,
                                   bool *ret_has, struct tbk_error *error)
@@ -178,9 +177,9 @@ static enum tbk_status stand_in_table(sqlite3 *db, sqlite3 *model, const char *t
                                       struct tbk_dynbuf *sql, struct tbk_error *error)
 {
     bool has;
-    const enum tbk_status status = has_object(
-        db, "SELECT 1 FROM main.sqlite_schema WHERE type='table' AND name=? COLLATE NOCASE", table, NULL, &has,
-        error);
+    const enum tbk_status status =
+        has_object(db, "SELECT 1 FROM main.sqlite_schema WHERE type='table' AND name=? COLLATE NOCASE", table,
+                   NULL, &has, error);
     if (status != TBK_OK) {
         return status;
     }
@@ -223,8 +222,7 @@ static int look(void *argument)
 
 static enum tbk_status list_rules(struct tbk_doctor *doctor, struct tbk_error *error)
 {
-    doctor->rule_count =
-        tbk_doctor_structure_rule_count + tbk_doctor_value_rule_count + tbk_doctor_rule_count;
+    doctor->rule_count = tbk_doctor_structure_rule_count + tbk_doctor_value_rule_count + tbk_doctor_rule_count;
     doctor->findings = tbk_arena_alloc(doctor->arena, doctor->rule_count * sizeof doctor->findings[0]);
     if (doctor->findings == NULL) {
         return out_of_memory(error);

@@ -39,7 +39,8 @@ static enum tbk_status repair_rule(const struct repair *repair, const struct tbk
 static enum tbk_status repair_all(const struct repair *repair, struct tbk_error *error)
 {
     const struct tbk_schema *schema = repair->place.schema;
-    enum tbk_status status = tbk_doctor_repair_structure(schema, repair->db, repair->model, repair->version, error);
+    enum tbk_status status =
+        tbk_doctor_repair_structure(schema, repair->db, repair->model, repair->version, error);
     if (status == TBK_OK) {
         status = tbk_doctor_repair_values(schema, repair->db, error);
     }

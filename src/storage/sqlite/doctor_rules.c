@@ -59,34 +59,36 @@
     "CASE lower(r.outcome) WHEN 'win' THEN ifnull(lower(s.result),'')<>'win' "                                    \
     "WHEN 'loss' THEN ifnull(lower(s.result),'')<>'loss' WHEN 'breakeven' THEN s.result IS NOT NULL "             \
     "WHEN 'open' THEN lower(s.result)<>'pending' END"
-#define SIGNAL_DIFFERS                                                                                                                                      \
-    TELL(SIGNAL_RESULT, "'result is '||ifnull(s.result,'NULL')||' but the outcome '||r.outcome")                                                            \
-    "||" TELL(                                                                                                                                              \
-        DIFFER("s.exit_price", "r.exit_price"),                                                                                                             \
-        "'exit_price is '||" NUMBER("s.exit_price") "||' and '||" NUMBER(                                                                                   \
-            "r.exit_price")) "||" TELL("tbk_agrees(s.pnl,r.pnl_usd,r.entry_price)=0",                                                                       \
-                                       "'pnl is '||" NUMBER("s.pnl") "||' and '||" NUMBER(                                                                  \
-                                           "r.pnl_usd")) "||" TELL("tbk_microseconds(s.exit_time)<>tbk_"                                                    \
-                                                                   "microseconds(r.exit_timestamp)",                                                        \
-                                                                   "'exit_time is '||s.exit_time||' and "                                                   \
-                                                                   "'||r.exit_timestamp") "||" TELL(DIFFER("s."                                             \
-                                                                                                           "exec"                                           \
-                                                                                                           "utio"                                           \
-                                                                                                           "n_"                                             \
-                                                                                                           "pric"                                           \
-                                                                                                           "e",                                             \
-                                                                                                           "r."                                             \
-                                                                                                           "entr"                                           \
-                                                                                                           "y_"                                             \
-                                                                                                           "pric"                                           \
-                                                                                                           "e"),                                            \
-                                                                                                    "'execution_"                                           \
-                                                                                                    "price is "                                             \
-                                                                                                    "'||" NUMBER("s.execution_price") "||' and '||" NUMBER( \
-                                                                                                        "r."                                                \
-                                                                                                        "entry_"                                            \
-                                                                                                        "price")) "||" TELL("ifnull(s.executed,0)=0",       \
-                                                                                                                            "'executed is not set'")
+#define SIGNAL_DIFFERS                                                                                                                               \
+    TELL(SIGNAL_RESULT, "'result is '||ifnull(s.result,'NULL')||' but the outcome '||r.outcome")                                                     \
+    "||" TELL(DIFFER("s.exit_price", "r.exit_price"), "'exit_price is '||" NUMBER("s.exit_price") "||' and "                                         \
+                                                                                                  "'||" NUMBER("r.exit_price")) "||" TELL(           \
+        "tbk_agrees(s.pnl,r.pnl_usd,r.entry_price)=0",                                                                                               \
+        "'pnl is '||" NUMBER("s.pnl") "||' and '||" NUMBER(                                                                                          \
+            "r.pnl_usd")) "||" TELL("tbk_microseconds(s.exit_time)<>tbk_"                                                                            \
+                                    "microseconds(r.exit_timestamp)",                                                                                \
+                                    "'exit_time is '||s.exit_time||' and "                                                                           \
+                                    "'||r.exit_timestamp") "||" TELL(DIFFER("s."                                                                     \
+                                                                            "exec"                                                                   \
+                                                                            "utio"                                                                   \
+                                                                            "n_"                                                                     \
+                                                                            "pric"                                                                   \
+                                                                            "e",                                                                     \
+                                                                            "r."                                                                     \
+                                                                            "entr"                                                                   \
+                                                                            "y_"                                                                     \
+                                                                            "pric"                                                                   \
+                                                                            "e"),                                                                    \
+                                                                     "'execution_"                                                                   \
+                                                                     "price is "                                                                     \
+                                                                     "'||" NUMBER(                                                                   \
+                                                                         "s.execution_price") "||' and "                                             \
+                                                                                              "'||" NUMBER("r."                                      \
+                                                                                                           "entr"                                    \
+                                                                                                           "y_"                                      \
+                                                                                                           "pric"                                    \
+                                                                                                           "e")) "||" TELL("ifnull(s.executed,0)=0", \
+                                                                                                                           "'executed is not set'")
 
 /* A risk snapshot against its trade. */
 #define SNAPSHOT_DIFFERS                                                                                          \
@@ -404,18 +406,18 @@ const struct tbk_doctor_rule tbk_doctor_rules[] = {
     {{"event-contradicts-result", TBK_SEVERITY_ERROR,
       "Subscribers were told another result than the trade has, and the trade was not changed since.",
       "Nothing: which of the two is right is not known."},
-     SELECT(
-         "tb_events", "e.sequence",
-         "'result '||r.id||': '||ifnull(e.outcome,'NULL')||' '||ifnull(" NUMBER(
-             "e.pnl_usd") ",'NULL')||"
-                          "' was told, '||r.outcome||' '||ifnull(" NUMBER("r.pnl_usd") ",'NULL')||' is stored'",
-         "0") "FROM tb_events e JOIN signal_results r ON r.id=e.result_id AND r.created_at=e.result_created_at "
-              "WHERE (e.signal_id<>r.signal_id OR e.outcome IS NOT r.outcome OR e.pnl_usd IS NOT r.pnl_usd OR "
-              "e.pnl_percent IS NOT r.pnl_percent OR e.entry_price IS NOT r.entry_price OR e.exit_price IS NOT "
-              "r.exit_price OR e.exit_reason IS NOT r.exit_reason) AND e.sequence IN (SELECT max(sequence) FROM tb_events GROUP BY "
- "result_id) AND e.result_id NOT IN (SELECT row FROM "
-              "tb_changes WHERE series=1) AND (ifnull((SELECT min(sequence) FROM tb_changes),1)=1 OR "
-              "r.updated_at=e.result_updated_at)",
+     SELECT("tb_events", "e.sequence",
+            "'result '||r.id||': '||ifnull(e.outcome,'NULL')||' '||ifnull(" NUMBER(
+                "e.pnl_usd") ",'NULL')||"
+                             "' was told, '||r.outcome||' '||ifnull(" NUMBER("r.pnl_usd") ",'NULL')||' is stored'",
+            "0") "FROM tb_events e JOIN signal_results r ON r.id=e.result_id AND r.created_at=e.result_created_at "
+                 "WHERE (e.signal_id<>r.signal_id OR e.outcome IS NOT r.outcome OR e.pnl_usd IS NOT r.pnl_usd OR "
+                 "e.pnl_percent IS NOT r.pnl_percent OR e.entry_price IS NOT r.entry_price OR e.exit_price IS NOT "
+                 "r.exit_price OR e.exit_reason IS NOT r.exit_reason) AND e.sequence IN (SELECT max(sequence) "
+                 "FROM tb_events GROUP BY "
+                 "result_id) AND e.result_id NOT IN (SELECT row FROM "
+                 "tb_changes WHERE series=1) AND (ifnull((SELECT min(sequence) FROM tb_changes),1)=1 OR "
+                 "r.updated_at=e.result_updated_at)",
      NULL},
     {{"event-twice", TBK_SEVERITY_WARNING,
       "A trade was closed more than once, and subscribers were told each time.",

@@ -14,12 +14,14 @@ enum structure_rule {
 };
 
 const struct tbk_audit_rule tbk_doctor_structure_rules[] = {
-    [RULE_DAMAGED] = {"damaged", TBK_SEVERITY_ERROR,
-                      "SQLite's own check finds the file damaged; what the other rules say of it may be incomplete.",
-                      "Nothing: keep a copy of the file, and restore the last backup."},
-    [RULE_MISSING_TABLE] = {"missing-table", TBK_SEVERITY_ERROR, "A table is missing.",
-                            "Creates it, empty; a table of tradebook's own that was lost is not made again, because "
-                            "its content cannot be."},
+    [RULE_DAMAGED] =
+        {"damaged", TBK_SEVERITY_ERROR,
+         "SQLite's own check finds the file damaged; what the other rules say of it may be incomplete.",
+         "Nothing: keep a copy of the file, and restore the last backup."},
+    [RULE_MISSING_TABLE] =
+        {"missing-table", TBK_SEVERITY_ERROR, "A table is missing.",
+         "Creates it, empty; a table of tradebook's own that was lost is not made again, because "
+         "its content cannot be."},
     [RULE_MISSING_COLUMN] = {"missing-column", TBK_SEVERITY_ERROR, "A column is missing.",
                              "Adds it with its default; nothing where every row needs a value of its own."},
     [RULE_MISSING_INDEX] = {"missing-index", TBK_SEVERITY_WARNING,

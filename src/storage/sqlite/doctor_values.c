@@ -41,8 +41,8 @@ const struct tbk_audit_rule tbk_doctor_value_rules[] = {
     [RULE_PRICE] = {"price-not-positive", TBK_SEVERITY_ERROR, "A price is zero or negative.", NOT_KNOWN},
     [RULE_SHARE] = {"share-out-of-range", TBK_SEVERITY_ERROR,
                     "A confidence or a contribution is not between 0.0 and 1.0.", NOT_KNOWN},
-    [RULE_NEGATIVE] = {"number-negative", TBK_SEVERITY_WARNING,
-                       "A latency, a spread or a duration is negative.", NOT_KNOWN},
+    [RULE_NEGATIVE] = {"number-negative", TBK_SEVERITY_WARNING, "A latency, a spread or a duration is negative.",
+                       NOT_KNOWN},
     [RULE_ENUM_UNKNOWN] = {"word-unknown", TBK_SEVERITY_ERROR,
                            "A direction, tier, result, outcome or mode is none of the known words; clients see it "
                            "as unspecified.",
@@ -157,9 +157,10 @@ static enum tbk_status check_enum(const struct pass *pass, int index)
 {
     const struct tbk_column *column = pass->columns[index];
     const char *text = (const char *)sqlite3_column_text(pass->statement, index + 1);
-    const int number = text == NULL ? 0
-                                    : tbk_column_enum_number(column, text,
-                                                             (size_t)sqlite3_column_bytes(pass->statement, index + 1));
+    const int number =
+        text == NULL
+            ? 0
+            : tbk_column_enum_number(column, text, (size_t)sqlite3_column_bytes(pass->statement, index + 1));
     const char *right = tbk_column_enum_text(column, number);
     if (right == NULL) {
         return found(pass, index, RULE_ENUM_UNKNOWN, false);
@@ -269,8 +270,8 @@ static bool is_price(const struct tbk_column *column)
 static int find_columns(struct pass *pass)
 {
     sqlite3_stmt *statement = NULL;
-    const int rc = sqlite3_prepare_v2(pass->doctor->db, "SELECT name FROM pragma_table_info(?,'main')", -1,
-                                      &statement, NULL);
+    const int rc =
+        sqlite3_prepare_v2(pass->doctor->db, "SELECT name FROM pragma_table_info(?,'main')", -1, &statement, NULL);
     if (rc != SQLITE_OK) {
         return rc;
     }

@@ -14,7 +14,7 @@ static const char *const log_suffixes[] = {"-wal", "-journal"};
 enum { LOG_COUNT = sizeof log_suffixes / sizeof log_suffixes[0] };
 
 enum tbk_status tbk_sqlite_find_place(const struct tbk_storage_config *config, struct tbk_storage *place,
- struct tbk_error *error)
+                                      struct tbk_error *error)
 {
     memset(place, 0, sizeof *place);
     place->schema = config->schema;
