@@ -276,6 +276,18 @@ static enum tbk_status audit(struct tbk_doctor *doctor, const struct tbk_storage
     return status;
 }
 
+/* Damage that lets nothing else be read is a finding too. */
+static enum tbk_status name_damage(struct tbk_doctor *doctor, struct tbk_error *error)
+{
+    static const struct tbk_doctor_place place = {.table = "database", .key = ""};
+    const enum tbk_status status =
+        tbk_doctor_found(doctor, tbk_doctor_damage, &place, error->message, false, error);
+    if (status == TBK_OK) {
+        tbk_error_init(error);
+    }
+    return status;
+}
+
 /* Leaves out the rules that have found nothing. */
 static void report(const struct tbk_doctor *doctor, const struct tbk_storage *place,
                    struct tbk_audit_report *ret_report)
@@ -301,15 +313,19 @@ enum tbk_status tbk_sqlite_audit(const struct tbk_storage_config *config, const 
         .schema = config->schema, .options = options, .observer = observer, .arena = arena};
     struct tbk_storage place;
     struct stat file;
-    enum tbk_status status = tbk_sqlite_open_existing(config, &place, &file, &doctor.db, error);
-    if (status == TBK_OK) {
-        status = list_rules(&doctor, error);
+    enum tbk_status status = list_rules(&doctor, error);
+    if (status != TBK_OK) {
+        return status;
     }
+    status = tbk_sqlite_open_existing(config, &place, &file, &doctor.db, error);
     if (status == TBK_OK) {
         status = tbk_sqlite_open_model(config->schema, &doctor.model, error);
     }
     if (status == TBK_OK) {
         status = audit(&doctor, config, error);
+    }
+    if (status == TBK_DATA_LOSS) {
+        status = name_damage(&doctor, error);
     }
     sqlite3_close(doctor.model);
     tbk_sqlite_close_existing(&place, doctor.db);

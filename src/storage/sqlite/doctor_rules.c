@@ -14,7 +14,9 @@
 #define IS_CLOSED "lower(r.outcome) IN ('win','loss','breakeven')"
 #define IS_OPEN   "lower(r.outcome)='open'"
 
-#define DIFFER(a, b) "tbk_agrees(" a "," b ",0)=0"
+#define DIFFER(a, b) DIFFER_BY(a, b, "0")
+/* Either may be rounded. */
+#define DIFFER_BY(a, b, scale) "(tbk_agrees(" a "," b "," scale ")=0 AND tbk_agrees(" b "," a "," scale ")=0)"
 
 /* Closed trades with what their prices and terms come to. Of a trade that another
  * program opened quantity and fees are not known; it is held to one unit without
@@ -59,36 +61,46 @@
     "CASE lower(r.outcome) WHEN 'win' THEN ifnull(lower(s.result),'')<>'win' "                                    \
     "WHEN 'loss' THEN ifnull(lower(s.result),'')<>'loss' WHEN 'breakeven' THEN s.result IS NOT NULL "             \
     "WHEN 'open' THEN lower(s.result)<>'pending' END"
-#define SIGNAL_DIFFERS                                                                                                                               \
-    TELL(SIGNAL_RESULT, "'result is '||ifnull(s.result,'NULL')||' but the outcome '||r.outcome")                                                     \
-    "||" TELL(DIFFER("s.exit_price", "r.exit_price"), "'exit_price is '||" NUMBER("s.exit_price") "||' and "                                         \
-                                                                                                  "'||" NUMBER("r.exit_price")) "||" TELL(           \
-        "tbk_agrees(s.pnl,r.pnl_usd,r.entry_price)=0",                                                                                               \
-        "'pnl is '||" NUMBER("s.pnl") "||' and '||" NUMBER(                                                                                          \
-            "r.pnl_usd")) "||" TELL("tbk_microseconds(s.exit_time)<>tbk_"                                                                            \
-                                    "microseconds(r.exit_timestamp)",                                                                                \
-                                    "'exit_time is '||s.exit_time||' and "                                                                           \
-                                    "'||r.exit_timestamp") "||" TELL(DIFFER("s."                                                                     \
-                                                                            "exec"                                                                   \
-                                                                            "utio"                                                                   \
-                                                                            "n_"                                                                     \
-                                                                            "pric"                                                                   \
-                                                                            "e",                                                                     \
-                                                                            "r."                                                                     \
-                                                                            "entr"                                                                   \
-                                                                            "y_"                                                                     \
-                                                                            "pric"                                                                   \
-                                                                            "e"),                                                                    \
-                                                                     "'execution_"                                                                   \
-                                                                     "price is "                                                                     \
-                                                                     "'||" NUMBER(                                                                   \
-                                                                         "s.execution_price") "||' and "                                             \
-                                                                                              "'||" NUMBER("r."                                      \
-                                                                                                           "entr"                                    \
-                                                                                                           "y_"                                      \
-                                                                                                           "pric"                                    \
-                                                                                                           "e")) "||" TELL("ifnull(s.executed,0)=0", \
-                                                                                                                           "'executed is not set'")
+#define SIGNAL_DIFFERS                                                                                                                                                                   \
+    TELL(SIGNAL_RESULT, "'result is '||ifnull(s.result,'NULL')||' but the outcome '||r.outcome")                                                                                         \
+    "||" TELL(                                                                                                                                                                           \
+        DIFFER("s.exit_price", "r.exit_price"),                                                                                                                                          \
+        "'exit_price is '||" NUMBER(                                                                                                                                                     \
+            "s.exit_price") "||' and "                                                                                                                                                   \
+                            "'||" NUMBER(                                                                                                                                                \
+                                "r.exit_price")) "||" TELL(DIFFER_BY("s.pnl", "r.pnl_usd", "r.entry_price"),                                                                             \
+                                                           "'pnl is '||" NUMBER("s.pnl") "||' and '||" NUMBER(                                                                           \
+                                                               "r.pnl_usd")) "||" TELL("tbk_microseconds(s.exit_"                                                                        \
+                                                                                       "time)<>tbk_"                                                                                     \
+                                                                                       "microseconds(r.exit_"                                                                            \
+                                                                                       "timestamp)",                                                                                     \
+                                                                                       "'exit_time is "                                                                                  \
+                                                                                       "'||s.exit_time||' and "                                                                          \
+                                                                                       "'||r.exit_timestamp") "|"                                                                        \
+                                                                                                              "|" TELL(                                                                  \
+                                                                                                                  DIFFER(                                                                \
+                                                                                                                      "s."                                                               \
+                                                                                                                      "exec"                                                             \
+                                                                                                                      "utio"                                                             \
+                                                                                                                      "n_"                                                               \
+                                                                                                                      "pric"                                                             \
+                                                                                                                      "e",                                                               \
+                                                                                                                      "r."                                                               \
+                                                                                                                      "entr"                                                             \
+                                                                                                                      "y_"                                                               \
+                                                                                                                      "pric"                                                             \
+                                                                                                                      "e"),                                                              \
+                                                                                                                  "'execution_"                                                          \
+                                                                                                                  "price is "                                                            \
+                                                                                                                  "'||" NUMBER(                                                          \
+                                                                                                                      "s.execution_price") "||' and "                                    \
+                                                                                                                                           "'||" NUMBER(                                 \
+                                                                                                                                               "r."                                      \
+                                                                                                                                               "entr"                                    \
+                                                                                                                                               "y_"                                      \
+                                                                                                                                               "pric"                                    \
+                                                                                                                                               "e")) "||" TELL("ifnull(s.executed,0)=0", \
+                                                                                                                                                               "'executed is not set'")
 
 /* A risk snapshot against its trade. */
 #define SNAPSHOT_DIFFERS                                                                                          \
