@@ -104,6 +104,13 @@ static int64_t some_id(struct random_book *book, const char *table)
     return 1 + random_below(book, (int)tbk_raw_integer(book->db, sql) + 1);
 }
 
+/* One that exists, mostly; never one that is still to come. */
+static int64_t some_signal(struct random_book *book)
+{
+    const int64_t id = some_id(book, "signals");
+    return id > 1 ? id - 1 : id;
+}
+
 static int64_t insert_signal(struct random_book *book)
 {
     char time[TBK_TIMESTAMP_CHARS + 1];
@@ -159,7 +166,7 @@ static void insert_theory(struct random_book *book, const char *id)
     char time[TBK_TIMESTAMP_CHARS + 1];
     tbk_timestamp_format(random_time(book), time);
     run(book,
-        "INSERT OR REPLACE INTO theory_performance (id,signal_id,theory_name,contribution_score,was_correct,"
+        "INSERT OR IGNORE INTO theory_performance (id,signal_id,theory_name,contribution_score,was_correct,"
         "created_at) VALUES (%s,1,%Q,%f,%s,%Q)",
         id, names[random_below(book, 5)], random_below(book, 100) / 100.0, grades[random_below(book, 4)], time);
 }
@@ -190,7 +197,7 @@ static void change_trade(struct random_book *book)
         insert_result(book, "INSERT OR REPLACE", insert_signal(book), true);
         break;
     case 1:
-        insert_result(book, "INSERT OR REPLACE", some_id(book, "signals"), random_below(book, 3) > 0);
+        insert_result(book, "INSERT OR REPLACE", some_signal(book), random_below(book, 3) > 0);
         break;
     case 2:
         close_result(book, id);
@@ -214,18 +221,11 @@ static void change_trade(struct random_book *book)
     }
 }
 
-/* The smallest id that no signal has, above one that a signal has. */
-static long long first_gap(struct random_book *book)
-{
-    return tbk_raw_integer(book->db, "SELECT ifnull(min(s.id),0)+1 FROM signals s WHERE NOT EXISTS "
-                                     "(SELECT 1 FROM signals t WHERE t.id=s.id+1)");
-}
-
 static void change_signal(struct random_book *book)
 {
     const long long id = some_id(book, "signals");
     char time[TBK_TIMESTAMP_CHARS + 1];
-    switch (random_below(book, 6)) {
+    switch (random_below(book, 5)) {
     case 0:
         insert_signal(book);
         break;
@@ -238,17 +238,14 @@ static void change_signal(struct random_book *book)
         run(book, "UPDATE signals SET timestamp=%Q, confidence=%f WHERE id=%lld", time,
             random_below(book, 100) / 100.0, id);
         break;
-    case 3:
+    case 3: /* a largest id is given again; a new signal must not get an old trade */
+        run(book, "DELETE FROM signal_results WHERE signal_id=%lld AND signal_id>=(SELECT max(id) FROM signals)",
+            id);
         run(book, "DELETE FROM signals WHERE id=%lld", id);
         break;
-    case 4:
+    default:
+        run(book, "DELETE FROM signal_results WHERE signal_id>(SELECT max(id)-2 FROM signals)");
         run(book, "DELETE FROM signals WHERE id>(SELECT max(id)-2 FROM signals)");
-        break;
-    default: /* in a gap, or over what is there */
-        run(book,
-            "INSERT OR REPLACE INTO signals (id,timestamp,symbol,direction,confidence,tier,ensemble_prediction,"
-            "strategy) VALUES (%lld,'2025-01-01 00:00:00.000000','BTC-USD','long',0.7,'low',0.5,%Q)",
-            random_below(book, 2) == 0 ? id : first_gap(book), random_text(book, 0));
         break;
     }
 }

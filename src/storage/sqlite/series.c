@@ -311,6 +311,26 @@ static enum tbk_status read_changes(struct tbk_session *session, struct tbk_seri
     return status;
 }
 
+/* A report of a signal that was filed nowhere says that ids from this one on may
+ * have been given again: signals are looked for from there. */
+static enum tbk_status lower_signal_id(struct tbk_session *session, struct tbk_series_position *position,
+                                       struct tbk_error *error)
+{
+    const enum tbk_status status = tbk_sqlite_prepare(
+        session->db, "SELECT min(row) FROM tb_changes WHERE sequence>?1 AND series=3 AND filed_at IS NULL",
+        &session->series.given_again, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    sqlite3_stmt *statement = session->series.given_again;
+    sqlite3_bind_int64(statement, 1, position->changes);
+    if (sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) == SQLITE_INTEGER &&
+        position->signal_id >= sqlite3_column_int64(statement, 0)) {
+        position->signal_id = sqlite3_column_int64(statement, 0) - 1;
+    }
+    return sqlite3_reset(statement) == SQLITE_OK ? TBK_OK : failed(session, error);
+}
+
 enum tbk_status tbk_sqlite_series_changes(struct tbk_session *session, struct tbk_series_position *position,
                                           struct tbk_series_change *ret_changes, size_t changes_max,
                                           size_t *ret_count, struct tbk_error *error)
@@ -325,16 +345,14 @@ enum tbk_status tbk_sqlite_series_changes(struct tbk_session *session, struct tb
         return tbk_error_set(error, TBK_OUT_OF_RANGE,
                              "Reports of changed rows are gone; the tables must be read anew.");
     }
-    /* After the newest signals were deleted their ids may be given again. */
-    if (position->signal_id > reports.last_signal) {
-        position->signal_id = reports.last_signal;
-    }
     if (position->events == reports.last_event && position->changes == reports.last_change &&
         position->signal_id == reports.last_signal) {
         *ret_count = 0;
         return TBK_OK;
     }
-    return read_changes(session, position, ret_changes, changes_max, ret_count, error);
+    const enum tbk_status lowered = lower_signal_id(session, position, error);
+    return lowered == TBK_OK ? read_changes(session, position, ret_changes, changes_max, ret_count, error)
+                             : lowered;
 }
 
 enum tbk_status tbk_sqlite_series_prune(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,
@@ -361,6 +379,7 @@ void tbk_sqlite_series_finalize(struct tbk_session *session)
     struct tbk_series_statements *series = &session->series;
     sqlite3_finalize(series->position);
     sqlite3_finalize(series->changes);
+    sqlite3_finalize(series->given_again);
     sqlite3_finalize(series->scan_undated);
     sqlite3_finalize(series->prune);
     for (int i = TBK_SERIES_TRADES; i <= TBK_SERIES_SIGNALS; i++) {

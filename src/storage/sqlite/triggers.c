@@ -29,12 +29,17 @@
 _Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_SIGNALS == 3,
                "the triggers write these numbers");
 
-#define CLOSED(row)     "ifnull(lower(" row ".outcome),'') IN ('win','loss','breakeven')"
-#define NOT_CLOSED(row) "ifnull(lower(" row ".outcome),'') NOT IN ('win','loss','breakeven')"
+/* Plain comparisons: an IN list, a subquery without table and the like would make
+ * SQLite open a temporary table each time a trigger runs. */
+#define CLOSED(row)                                                                                               \
+    "(" row ".outcome='win' COLLATE NOCASE OR " row ".outcome='loss' COLLATE NOCASE OR " row                      \
+    ".outcome='breakeven' COLLATE NOCASE)"
+#define NOT_CLOSED(row) CLOSED(row) " IS NOT 1"
 
 #define CHANGE_OF_TRADE(condition)                                                                                \
     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
-    ", r.id, r.exit_timestamp FROM signal_results r WHERE " condition " AND " CLOSED("r") ";"
+    ", r.id, r.exit_timestamp FROM signal_results r WHERE " condition " AND ifnull(lower(r.outcome),'') "         \
+    "IN ('win','loss','breakeven');"
 
 /* A closed trade enters the outbox, or, unless it is to be published, the
  * changes. The terms are there before: whoever opens a trade writes them first. */
@@ -43,16 +48,19 @@ _Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_
     "exit_price, exit_timestamp, exit_reason, pnl_percent, pnl_usd, outcome, hold_duration_minutes, "             \
     "result_created_at, result_updated_at, symbol, direction, strategy, tier, session, model_version, "           \
     "confidence, quantity, fees_usd, mode, r_realized) "                                                          \
-    "SELECT y.sequence, strftime('%Y-%m-%d %H:%M:%f000','now'), NEW.id, NEW.signal_id, NEW.entry_price, "         \
-    "NEW.entry_timestamp, NEW.exit_price, NEW.exit_timestamp, NEW.exit_reason, NEW.pnl_percent, NEW.pnl_usd, "    \
-    "NEW.outcome, NEW.hold_duration_minutes, NEW.created_at, NEW.updated_at, ifnull(s.symbol,''), s.direction, "  \
+    "SELECT y.sequence, strftime('%Y-%m-%d %H:%M:%f000','now'), r.id, r.signal_id, r.entry_price, "               \
+    "r.entry_timestamp, r.exit_price, r.exit_timestamp, r.exit_reason, r.pnl_percent, r.pnl_usd, "                \
+    "r.outcome, r.hold_duration_minutes, r.created_at, r.updated_at, ifnull(s.symbol,''), s.direction, "          \
     "s.strategy, s.tier, s.session, s.model_version, s.confidence, t.quantity, t.fees_usd, "                      \
-    "ifnull(t.mode,k.mode), k.r_realized FROM (SELECT 1) "                                                        \
-    "LEFT JOIN signals s ON s.id=NEW.signal_id "                                                                  \
-    "LEFT JOIN tb_trades t ON t.signal_id=NEW.signal_id "                                                         \
-    "LEFT JOIN risk_book_snapshots k ON k.signal_id=CAST(NEW.signal_id AS TEXT) "                                 \
+    "ifnull(t.mode,k.mode), k.r_realized FROM signal_results r "                                                  \
+    "LEFT JOIN signals s ON s.id=r.signal_id "                                                                    \
+    "LEFT JOIN tb_trades t ON t.signal_id=r.signal_id "                                                           \
+    "LEFT JOIN risk_book_snapshots k ON k.signal_id=CAST(r.signal_id AS TEXT) "                                   \
     "LEFT JOIN tb_symbols y ON y.symbol=ifnull(s.symbol,'') "                                                     \
-    "WHERE t.publish IS NOT 0;"                                                                                   \
+    "WHERE r.id=NEW.id AND t.publish IS NOT 0;"                                                                   \
+    "INSERT INTO tb_symbols (symbol, sequence) SELECT e.symbol, e.sequence FROM tb_events e "                     \
+    "WHERE e.sequence=(SELECT max(sequence) FROM tb_events) AND e.result_id=NEW.id "                              \
+    "ON CONFLICT (symbol) DO UPDATE SET sequence=excluded.sequence;"                                              \
     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
     ", NEW.id, NULL FROM tb_trades WHERE signal_id=NEW.signal_id AND publish=0;"
 
@@ -83,10 +91,6 @@ struct trigger {
 };
 
 static const struct trigger triggers[] = {
-    {"tb_events_insert", "AFTER INSERT ON tb_events BEGIN "
-                         "INSERT INTO tb_symbols (symbol, sequence) VALUES (NEW.symbol, NEW.sequence) "
-                         "ON CONFLICT (symbol) DO UPDATE SET sequence=excluded.sequence; END"},
-
     /* A trade is closed, by an update or by inserting it so. */
     {"tb_signal_results_close", "AFTER UPDATE OF outcome ON signal_results WHEN " CLOSED("NEW") " AND " NOT_CLOSED(
                                     "OLD") " BEGIN " TRADE_CLOSED " END"},
@@ -124,19 +128,18 @@ static const struct trigger triggers[] = {
      "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_SIGNALS
      ", NEW.id, NULL WHERE NEW.id<>OLD.id; END"},
 
-    /* New signals are known by their ids, which grow; others are reported, also
-     * those of which there is a trade already. */
-    {"tb_signals_replace",
-     "BEFORE INSERT ON signals WHEN EXISTS (SELECT 1 FROM signals s WHERE s.id=NEW.id) BEGIN "
-     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_SIGNALS
-     ", s.id, s.timestamp FROM signals s WHERE s.id=NEW.id; END"},
-    {"tb_signals_insert", "AFTER INSERT ON signals WHEN NEW.id<=0 OR NEW.id<(SELECT max(id) FROM signals) OR "
-                          "EXISTS (SELECT 1 FROM signal_results r WHERE r.signal_id=NEW.id) BEGIN "
-                          "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS
-                          ", NEW.id, NULL);" CHANGE_OF_TRADE("r.signal_id=NEW.id") " END"},
+    /* Inserting a signal, the commonest write of all, has no trigger, which would
+     * cost it half as much again: new signals are known by their ids, which grow.
+     * One that another program writes over with INSERT OR REPLACE, or puts into a
+     * gap of the ids, enters the figures when the server starts next. The same
+     * goes for writing over a theory's record. */
     {"tb_signals_delete", "AFTER DELETE ON signals BEGIN "
                           "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS
                           ", OLD.id, OLD.timestamp);" CHANGE_OF_TRADE("r.signal_id=OLD.id") " END"},
+    /* From the id after the largest that is left, ids may be given again. */
+    {"tb_signals_delete_last", "AFTER DELETE ON signals WHEN OLD.id>ifnull((SELECT max(id) FROM signals),0) BEGIN "
+                               "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_SIGNALS
+                               ", ifnull(max(id),0)+1, NULL FROM signals; END"},
     {"tb_risk_book_snapshots_insert",
      "AFTER INSERT ON risk_book_snapshots WHEN NEW.r_realized IS NOT NULL BEGIN " CHANGE_OF_TRADE(
          "r.signal_id=CAST(NEW.signal_id AS INTEGER)") " END"},
@@ -145,8 +148,11 @@ static const struct trigger triggers[] = {
      "k.signal_id=NEW.signal_id AND k.r_realized IS NOT NULL) BEGIN " CHANGE_OF_TRADE(
          "r.signal_id=CAST(NEW.signal_id AS INTEGER)") " END"},
     {"tb_risk_book_snapshots_update",
-     "AFTER UPDATE OF r_realized, signal_id ON risk_book_snapshots BEGIN " CHANGE_OF_TRADE(
-         "r.signal_id IN (CAST(OLD.signal_id AS INTEGER), CAST(NEW.signal_id AS INTEGER))") " END"},
+     "AFTER UPDATE OF r_realized, signal_id ON risk_book_snapshots WHEN NEW.r_realized IS NOT OLD.r_realized OR "
+     "NEW.signal_id<>OLD.signal_id BEGIN " CHANGE_OF_TRADE("r.signal_id=CAST(NEW.signal_id AS INTEGER)") " END"},
+    {"tb_risk_book_snapshots_move",
+     "AFTER UPDATE OF signal_id ON risk_book_snapshots WHEN NEW.signal_id<>OLD.signal_id BEGIN " CHANGE_OF_TRADE(
+         "r.signal_id=CAST(OLD.signal_id AS INTEGER)") " END"},
     {"tb_risk_book_snapshots_delete",
      "AFTER DELETE ON risk_book_snapshots WHEN OLD.r_realized IS NOT NULL BEGIN " CHANGE_OF_TRADE(
          "r.signal_id=CAST(OLD.signal_id AS INTEGER)") " END"},
@@ -155,11 +161,6 @@ static const struct trigger triggers[] = {
     {"tb_theory_performance_insert",
      "AFTER INSERT ON theory_performance WHEN NEW.was_correct IS NOT NULL BEGIN "
      "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", NEW.id, NULL); END"},
-    {"tb_theory_performance_replace",
-     "BEFORE INSERT ON theory_performance WHEN EXISTS (SELECT 1 FROM theory_performance t WHERE t.id=NEW.id AND "
-     "t.was_correct IS NOT NULL) BEGIN "
-     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_THEORIES
-     ", t.id, t.created_at FROM theory_performance t WHERE t.id=NEW.id; END"},
     {"tb_theory_performance_update",
      "AFTER UPDATE ON theory_performance WHEN OLD.was_correct IS NOT NULL OR NEW.was_correct IS NOT NULL BEGIN "
      "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_THEORIES ", OLD.id, OLD.created_at);"
