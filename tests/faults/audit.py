@@ -5,6 +5,7 @@ else is there; events and figures agree with the rows.
 Each check yields sentences about what is wrong.
 """
 
+import contextlib
 import math
 import random
 import sqlite3
@@ -20,23 +21,21 @@ REPLAYED = 300  # requests that are sent once more
 
 def audit(server, running, seed):
     """Everything, while the server runs and the clients are done."""
-    books = Books(server.db, running)
-    checks = [integrity, signals, theories, trades, patterns, models, remembered, events]
-    for check in checks:
-        yield from (f"{check.__name__}: {wrong}" for wrong in check(books))
-    with book.Client(server.address) as client:
+    with contextlib.closing(Books(server.db, running)) as books, book.Client(server.address) as client:
+        for check in (integrity, signals, theories, trades, patterns, models, remembered, events):
+            yield from (f"{check.__name__}: {wrong}" for wrong in check(books))
         yield from (f"events: {wrong}" for wrong in told(books, client))
         yield from (f"figures: {wrong}" for wrong in figures(books, client))
         yield from (f"replays: {wrong}" for wrong in replays(books, client, server, random.Random(seed)))
-    books.close()
 
 
-def audit_backup(path):
-    """A copy of some moment: sound, and with an event for each closed trade."""
-    copy = File(path)
-    yield from integrity(copy)
-    yield from events(copy)
-    copy.close()
+def audit_backups(folder, counts):
+    """What has the name of a backup is a copy of some moment: sound, and with an
+    event for each closed trade."""
+    for path in sorted(folder.glob("*.db")):
+        counts["backups"] += 1
+        with contextlib.closing(File(path)) as copy:
+            yield from (f"{path.name}: {wrong}" for check in (integrity, events) for wrong in check(copy))
 
 
 class File:

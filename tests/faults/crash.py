@@ -35,9 +35,7 @@ class Killed:
 
     def __init__(self, folder, chance):
         self.backups = folder / "backups"
-        self.backups.mkdir()
-        self.server = serving.Server(folder / "book.db", *rounds.OPTIONS, "--backup-dir", self.backups,
-                                     "--backup-interval", 1, "--backup-keep", 1000)
+        self.server = serving.Server(folder / "book.db", *rounds.options_of_server(self.backups))
         self.chance = chance
         self.counts = Counter()
 
@@ -78,10 +76,7 @@ class Killed:
             time.sleep(0.0001)
 
     def audit(self):
-        """What has the name of a backup is a whole one."""
-        for path in sorted(self.backups.glob("*.db")):
-            self.counts["backups"] += 1
-            yield from (f"backup {path.name}: {wrong}" for wrong in audit.audit_backup(path))
+        return audit.audit_backups(self.backups, self.counts)
 
     def close(self):
         pass

@@ -19,11 +19,12 @@ import sys
 import time
 from collections import Counter
 
+import audit
 import rounds
 import serving
 
 CUTS_OF_A_ROUND = 10
-IMAGE_BYTES = 192 << 20
+IMAGE_BYTES = 512 << 20
 SKIPPED = 77
 
 
@@ -37,7 +38,8 @@ class Cut:
         make_image(self.image)
         self.disk.mkdir()
         mount(self.image, self.disk)
-        self.server = serving.Server(self.disk / "book.db", *rounds.OPTIONS)
+        self.backups = self.disk / "backups"
+        self.server = serving.Server(self.disk / "book.db", *rounds.options_of_server(self.backups))
 
     def fail(self, _):
         time.sleep(self.chance.uniform(0.02, 0.4))
@@ -53,10 +55,10 @@ class Cut:
         self.server.start()
 
     def audit(self):
-        return []
+        return audit.audit_backups(self.backups, self.counts)
 
     def close(self):
-        unmount(self.disk)
+        unmount(self.disk, "--lazy")  # whoever may still have a file open
 
 
 def make_image(path):
@@ -69,8 +71,8 @@ def mount(image, disk):
     subprocess.run(["mount", "-o", "loop,commit=300", image, disk], check=True, capture_output=True, text=True)
 
 
-def unmount(disk):
-    subprocess.run(["umount", disk], check=True)
+def unmount(disk, *how):
+    subprocess.run(["umount", *how, disk], check=True)
 
 
 def stop_all_threads(process):
@@ -105,7 +107,7 @@ def main():
         shutil.rmtree(run.folder)
         return SKIPPED
     run.rounds(Cut, given.failures, CUTS_OF_A_ROUND)
-    return run.report(f"{run.counts['failures']} power cuts")
+    return run.report(f"{run.counts['failures']} power cuts, {run.counts['backups']} whole backups")
 
 
 if __name__ == "__main__":

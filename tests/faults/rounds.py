@@ -21,8 +21,6 @@ import audit
 import book
 import traffic
 
-OPTIONS = ["--heartbeat-ms", 100, "--log-level", "warning"]
-
 
 def options(description, name, failures):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -99,6 +97,13 @@ class Run:
             return 1
         shutil.rmtree(self.folder)
         return 0
+
+
+def options_of_server(backups):
+    """It makes a backup every second in that new folder."""
+    backups.mkdir()
+    return ["--heartbeat-ms", 100, "--log-level", "warning", "--backup-dir", backups, "--backup-interval", 1,
+            "--backup-keep", 1000]
 
 
 def prepare(server):
