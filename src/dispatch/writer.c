@@ -16,8 +16,9 @@
 /* Requests of one transaction at most; the sync is amortised long before. */
 enum { BATCH_MAX = 512 };
 
-/* Forgetting old request ids and events: how often, and how many rows at most at a time. */
-enum { PRUNE_EVERY_US = 1000 * 1000, PRUNE_ROWS_MAX = 2000 };
+/* Forgetting old request ids and events: how often, unless there are more than
+ * these rows, and then with each batch, which adds fewer. */
+enum { PRUNE_EVERY_US = 1000 * 1000, PRUNE_ROWS_MAX = 1000 };
 
 /* Reports of changed rows: the analytics read them within a second, and read
  * everything anew should they fall behind by more. */
@@ -124,15 +125,18 @@ static enum tbk_status prune(struct tbk_writer *writer, struct tbk_error *error)
     if (now - writer->pruned_us < PRUNE_EVERY_US) {
         return TBK_OK;
     }
-    writer->pruned_us = now;
-    unsigned rows;
+    unsigned requests = 0;
+    unsigned events = 0;
     const int64_t wall_us = tbk_now_us();
-    enum tbk_status status = ops_of(writer)->request_prune(
-        writer->session, wall_us - config->request_retention_s * 1000000, PRUNE_ROWS_MAX, &rows, error);
+    enum tbk_status status =
+        ops_of(writer)->request_prune(writer->session, wall_us - config->request_retention_s * 1000000, wall_us,
+                                      PRUNE_ROWS_MAX, &requests, error);
     if (status == TBK_OK) {
         status = ops_of(writer)->event_prune(writer->session, wall_us - config->event_retention_s * 1000000,
-                                             PRUNE_ROWS_MAX, &rows, error);
+                                             PRUNE_ROWS_MAX, &events, error);
     }
+    const bool behind = requests == PRUNE_ROWS_MAX || events == PRUNE_ROWS_MAX;
+    writer->pruned_us = behind ? now - PRUNE_EVERY_US : now;
     return status == TBK_OK ? ops_of(writer)->series_prune(writer->session, CHANGES_KEPT, PRUNE_ROWS_MAX, error)
                             : status;
 }

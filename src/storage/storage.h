@@ -221,9 +221,11 @@ struct tbk_storage_ops {
                                     struct tbk_error *error);
     enum tbk_status (*request_save)(struct tbk_session *session, const struct tbk_request_record *record,
                                     struct tbk_error *error);
-    /* Forgets some of the requests made before before_us, at most rows_max. */
-    enum tbk_status (*request_prune)(struct tbk_session *session, int64_t before_us, unsigned rows_max,
-                                     unsigned *ret_rows, struct tbk_error *error);
+    /* Forgets some of the requests made before before_us, the oldest rows_max at
+     * most; *ret_rows is how many. Those made after now_us, by a clock that was
+     * wrong, count as made now, or they would be in the way for as long as it was. */
+    enum tbk_status (*request_prune)(struct tbk_session *session, int64_t before_us, int64_t now_us,
+                                     unsigned rows_max, unsigned *ret_rows, struct tbk_error *error);
 
     /* The outbox. What the numbers mean is said in proto/tradebook/v1/event.proto;
      * the newest event is always kept. */

@@ -268,7 +268,7 @@ def test_retention_is_as_configured_also_for_answers_of_before(tmp_path):
 
 
 def test_an_answer_from_the_future_does_not_keep_the_others(server, client, file):
-    """Made while the clock was wrong; those behind it are forgotten all the same."""
+    """Made while the clock was wrong; it counts as made now."""
     future, old = create(), create()
     for request in (future, old):
         assert call(client, request).code == OK
@@ -276,3 +276,21 @@ def test_an_answer_from_the_future_does_not_keep_the_others(server, client, file
     age(server, old, 2 * DAY_US)
     write_until_forgotten(client, file, old)
     assert is_kept(file, future)
+    ((created_us,),) = file.query("SELECT created_us FROM tb_requests WHERE request_id = ?", future.request_id)
+    assert created_us <= time.time() * 1e6
+
+
+def plant(server, rows, created_us):
+    """Answers to so many requests of somebody else."""
+    with trades.connection(server.db) as db:
+        db.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+                   "INSERT INTO tb_requests (client, request_id, fingerprint, created_us, response) "
+                   "SELECT 'other', randomblob(16), 0, ?, x'' FROM n", (rows, int(created_us)))
+
+
+def test_forgetting_keeps_up_with_any_load(server, client, file):
+    """However many are old, each batch forgets more than it adds."""
+    plant(server, 10_000, time.time() * 1e6 - 2 * DAY_US)
+    for _ in range(20):
+        client.ok(CREATE, signal=book.signal())
+    assert file.query("SELECT count(*) FROM tb_requests WHERE client = 'other'") == [(0,)]

@@ -158,14 +158,19 @@ static void test_request_times_and_fingerprints_keep_all_bits(void **state)
     }
 }
 
-static unsigned prune(struct tbk_store *store, int64_t before_us, unsigned rows_max)
+static unsigned prune_at(struct tbk_store *store, int64_t before_us, int64_t now_us, unsigned rows_max)
 {
     unsigned rows = 12345;
     tbk_store_begin(store);
-    expect_ok(store, store->ops->request_prune(store->writer, before_us, rows_max, &rows, &store->error));
+    expect_ok(store, store->ops->request_prune(store->writer, before_us, now_us, rows_max, &rows, &store->error));
     tbk_store_commit(store);
     assert_true(rows <= rows_max);
     return rows;
+}
+
+static unsigned prune(struct tbk_store *store, int64_t before_us, unsigned rows_max)
+{
+    return prune_at(store, before_us, INT64_MAX, rows_max);
 }
 
 static void test_request_prune_forgets_the_old_ones_only(void **state)
@@ -200,6 +205,34 @@ static void test_request_prune_of_nothing_is_ok(void **state)
     assert_int_equal(prune(store, 5001, 100), 0);
 }
 
+/* More than are looked at at once, all before the ones that are old. */
+static void test_request_prune_of_the_future_counts_it_as_now(void **state)
+{
+    struct tbk_store *store = *state;
+    for (uint8_t i = 0; i < 6; i++) {
+        save(store, "bot", (uint8_t)(200 + i));
+    }
+    save(store, "bot", 10);
+    struct tbk_request_record future = record_of("bot", 200);
+    assert_int_equal(prune_at(store, 50000, 100000, 4), 0);
+    future.created_us = 100000;
+    expect_found(store, store->reader, &future); /* kept, and its time begins */
+    while (prune_at(store, 100001, 150000, 4) > 0) {
+        continue;
+    }
+    for (uint8_t i = 0; i < 6; i++) {
+        struct tbk_request_record found;
+        const bool corrected_first = i < 4;
+        if (corrected_first) {
+            expect_absent(store, store->reader, "bot", (uint8_t)(200 + i));
+        } else {
+            expect_ok(store, find(store, store->reader, "bot", (uint8_t)(200 + i), &found));
+            assert_int_equal(found.created_us, 150000);
+        }
+    }
+    expect_absent(store, store->reader, "bot", 10);
+}
+
 int tbk_contract_run_requests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +245,7 @@ int tbk_contract_run_requests(void)
         contract_test(test_request_times_and_fingerprints_keep_all_bits),
         contract_test(test_request_prune_forgets_the_old_ones_only),
         contract_test(test_request_prune_of_nothing_is_ok),
+        contract_test(test_request_prune_of_the_future_counts_it_as_now),
     };
     return cmocka_run_group_tests_name("contract: requests", tests, NULL, NULL);
 }

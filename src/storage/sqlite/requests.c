@@ -73,18 +73,17 @@ enum tbk_status tbk_sqlite_request_save(struct tbk_session *session, const struc
     return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "storing an answer", error);
 }
 
-enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t before_us, unsigned rows_max,
-                                         unsigned *ret_rows, struct tbk_error *error)
+/* Changes the oldest rows_max answers, as far as the condition of sql holds. */
+static enum tbk_status change_oldest(struct tbk_session *session, const char *sql, unsigned rows_max,
+                                     int64_t time_us, unsigned *ret_rows, struct tbk_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    const enum tbk_status status = tbk_sqlite_prepare(
-        session->db, "DELETE FROM tb_requests WHERE id<(SELECT min(id) FROM tb_requests)+?1 AND created_us<?2",
-        &statement, error);
+    const enum tbk_status status = tbk_sqlite_prepare(session->db, sql, &statement, error);
     if (status != TBK_OK) {
         return status;
     }
     sqlite3_bind_int64(statement, 1, rows_max);
-    sqlite3_bind_int64(statement, 2, before_us);
+    sqlite3_bind_int64(statement, 2, time_us);
     sqlite3_step(statement);
     const int rc = sqlite3_finalize(statement);
     if (rc != SQLITE_OK) {
@@ -92,4 +91,16 @@ enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t be
     }
     *ret_rows = (unsigned)sqlite3_changes(session->db);
     return TBK_OK;
+}
+
+enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t before_us, int64_t now_us,
+                                         unsigned rows_max, unsigned *ret_rows, struct tbk_error *error)
+{
+    static const char forget[] =
+        "DELETE FROM tb_requests WHERE id<(SELECT min(id) FROM tb_requests)+?1 AND created_us<?2";
+    static const char correct[] = "UPDATE tb_requests SET created_us=?2 "
+                                  "WHERE id<(SELECT min(id) FROM tb_requests)+?1 AND created_us>?2";
+    unsigned corrected;
+    const enum tbk_status status = change_oldest(session, correct, rows_max, now_us, &corrected, error);
+    return status == TBK_OK ? change_oldest(session, forget, rows_max, before_us, ret_rows, error) : status;
 }

@@ -240,8 +240,8 @@ enum tbk_status tbk_sqlite_request_find(struct tbk_session *session, const char 
                                         struct tbk_error *error);
 enum tbk_status tbk_sqlite_request_save(struct tbk_session *session, const struct tbk_request_record *record,
                                         struct tbk_error *error);
-enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t before_us, unsigned rows_max,
-                                         unsigned *ret_rows, struct tbk_error *error);
+enum tbk_status tbk_sqlite_request_prune(struct tbk_session *session, int64_t before_us, int64_t now_us,
+                                         unsigned rows_max, unsigned *ret_rows, struct tbk_error *error);
 
 /* events.c: the outbox */
 
