@@ -152,8 +152,8 @@ static bool add_to_groups(struct tbk_groups *groups, const struct tbk_series_sha
         return true;
     }
     const uint32_t position = position_of(groups, code);
-    struct tbk_group *group = &groups->items[position];
-    if (position == groups->count || group->code != code) {
+    struct tbk_group *group = position < groups->count ? &groups->items[position] : NULL;
+    if (group == NULL || group->code != code) {
         if (groups->count == limits->values_max) {
             forget_groups(groups);
             groups->are_too_many = true;
