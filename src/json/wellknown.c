@@ -122,18 +122,18 @@ bool tbk_json_mask_format(const char *path, size_t length, char *out)
 {
     size_t written = 0;
     for (size_t i = 0; i < length; i++) {
-        if (isupper((unsigned char)path[i]))
-            return false;
-        if (path[i] != '_') {
+        if (islower((unsigned char)path[i]) || isdigit((unsigned char)path[i]) || path[i] == '.') {
             out[written++] = path[i];
             continue;
         }
+        if (path[i] != '_')
+            return false;
         if (i + 1 == length || !islower((unsigned char)path[i + 1]))
             return false;
         out[written++] = (char)toupper((unsigned char)path[++i]);
     }
     out[written] = '\0';
-    return true;
+    return length > 0;
 }
 
 bool tbk_json_mask_parse(const char *text, size_t length, char *out)

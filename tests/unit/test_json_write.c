@@ -168,10 +168,11 @@ static void test_json_write_mask_prints_camel_case_paths(void **state)
     message.f_mask = &mask;
     check(&message, "{\"fMask\":\"entryPrice,signal.timeToTpSlSeconds,notes\"}");
     struct tbk_error error;
-    paths[2] = (char *)"no_2";
-    assert_int_equal(write_fails(&message, JSON_TEST_BYTES_MAX, &error), TBK_INVALID_ARGUMENT);
-    paths[2] = (char *)"Notes";
-    assert_int_equal(write_fails(&message, JSON_TEST_BYTES_MAX, &error), TBK_INVALID_ARGUMENT);
+    const char *const unwritable[] = {"no_2", "Notes", "", "notes,symbol", "no tes", "n\xc3\xb6tes"};
+    for (size_t i = 0; i < sizeof unwritable / sizeof unwritable[0]; i++) {
+        paths[2] = (char *)unwritable[i];
+        assert_int_equal(write_fails(&message, JSON_TEST_BYTES_MAX, &error), TBK_INVALID_ARGUMENT);
+    }
 }
 
 static void set_any(Google__Protobuf__Any *any, const char *type_url, uint8_t *bytes, size_t length)
