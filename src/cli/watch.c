@@ -143,7 +143,7 @@ static void set_subscriber(struct ending *ending, struct tradebook_subscriber *s
 static void stop_waiting(struct ending *ending)
 {
     set_subscriber(ending, NULL);
-    pthread_kill(ending->thread, SIGTERM);
+    pthread_kill(ending->thread, SIGINT);
     pthread_join(ending->thread, NULL);
     pthread_mutex_destroy(&ending->mutex);
 }
