@@ -47,7 +47,7 @@ int main(int argc, char **argv)
         fail(&error);
         return EXIT_FAILURE;
     }
-    int failed = follow(subscriber, argc > 3 ? atol(argv[3]) : 1);
+    int failed = follow(subscriber, argc > 3 ? strtol(argv[3], NULL, 10) : 1);
     tradebook_subscriber_close(subscriber);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -219,28 +219,34 @@ static bool take_ahead(struct tradebook_subscriber *subscriber)
     return subscriber->ahead != NULL;
 }
 
+/* Answers whether to keep an event that is ahead until pages have filled the gap;
+ * asks for one. An event that ListEvents does not know is of another server, or was
+ * heard before the database was restored. */
+static bool waits_for_page(struct tradebook_subscriber *subscriber)
+{
+    if (!subscriber->call.runs && !subscriber->is_behind && !subscriber->is_ahead_listed) {
+        subscriber->is_ahead_listed = true;
+        subscriber->is_behind = true;
+    }
+    return subscriber->call.runs || subscriber->is_behind;
+}
+
 /* The next event of the doorbell, which the caller takes; NULL when it is not
  * there. */
 static Tradebook__V1__Event *next_of_doorbell(struct tradebook_subscriber *subscriber)
 {
     while (take_ahead(subscriber)) {
-        if (is_stale(subscriber, subscriber->ahead)) {
-            drop_event(&subscriber->ahead);
-        } else if (follows(subscriber, subscriber->ahead)) {
-            Tradebook__V1__Event *event = subscriber->ahead;
-            subscriber->ahead = NULL;
-            return event;
-        } else if (subscriber->call.runs || subscriber->is_behind) {
-            return NULL;
-        } else if (!subscriber->is_ahead_listed) {
-            subscriber->is_ahead_listed = true;
-            subscriber->is_behind = true;
-            return NULL;
-        } else {
-            /* ListEvents does not know it: it is of another server, or was heard before
-             * the database was restored. */
-            drop_event(&subscriber->ahead);
+        if (!is_stale(subscriber, subscriber->ahead)) {
+            if (follows(subscriber, subscriber->ahead)) {
+                Tradebook__V1__Event *event = subscriber->ahead;
+                subscriber->ahead = NULL;
+                return event;
+            }
+            if (waits_for_page(subscriber)) {
+                return NULL;
+            }
         }
+        drop_event(&subscriber->ahead);
     }
     return NULL;
 }
