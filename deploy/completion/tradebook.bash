@@ -8,7 +8,7 @@ _tradebook_options() {
 _tradebook_words() {
     local program=$1 command=$2 previous=$3 current=$4 position=$5
     case $command:$previous in
-    list:--format | report:--format) echo 'table json csv' ;;
+    list:--format | report:--format | doctor:--format) echo 'table json csv' ;;
     open:--format | close:--format | check:--format) echo 'table json' ;;
     open:--mode) echo 'dryrun live' ;;
     close:--reason) echo 'tp_hit sl_hit manual timeout' ;;

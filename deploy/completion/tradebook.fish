@@ -28,6 +28,7 @@ complete -c tradebook -n '__fish_seen_subcommand_from report' -l format -x -a 't
 complete -c tradebook -n '__fish_seen_subcommand_from report' -l by -x -a 'strategy symbol session tier direction exit_reason model_version'
 complete -c tradebook -n '__fish_seen_subcommand_from report' -l period -x -a 'day week month'
 complete -c tradebook -n '__fish_seen_subcommand_from report' -l order -x -a 'rate lower-bound'
+complete -c tradebook -n '__fish_seen_subcommand_from doctor' -l format -x -a 'table json csv'
 complete -c tradebook -n '__fish_seen_subcommand_from open close check' -l format -x -a 'table json'
 complete -c tradebook -n '__fish_seen_subcommand_from open' -l mode -x -a 'dryrun live'
 complete -c tradebook -n '__fish_seen_subcommand_from close' -l reason -x -a 'tp_hit sl_hit manual timeout'

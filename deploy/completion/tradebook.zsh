@@ -21,7 +21,7 @@ _tradebook() {
     if (( CURRENT == 2 )); then
         _tradebook_commands
         compadd -- --help --version
-    elif [[ $command == (list|report) && $words[CURRENT-1] == --format ]]; then
+    elif [[ $command == (list|report|doctor) && $words[CURRENT-1] == --format ]]; then
         compadd table json csv
     elif [[ $command == (open|close|check) && $words[CURRENT-1] == --format ]]; then
         compadd table json

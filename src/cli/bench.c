@@ -14,6 +14,9 @@
 
 enum {
     IN_FLIGHT_MAX = 65536,
+    IN_FLIGHT_DEFAULT = 64,
+    IN_FLIGHT_OPEN_DEFAULT = 16384, /* with a rate */
+    RATE_MAX = 1000000,
     CONNECTIONS_MAX = 1024,
     BATCH_MAX = 1000,
     PAYLOAD_MAX = 1024 * 1024,
@@ -33,7 +36,8 @@ struct bench_args {
     struct tbk_bench_workload_config workload;
     struct tbk_bench_mix mix;
     struct tbk_bench_alternation plan; /* op_count 0: not asked for */
-    unsigned in_flight;
+    unsigned in_flight;                /* 0: the default */
+    unsigned rate;                     /* 0: a closed loop */
     unsigned connections;
     int64_t duration_ms; /* NOT_GIVEN: the default */
     int64_t warmup_ms;   /* likewise */
@@ -45,6 +49,7 @@ struct bench_args {
 enum {
     OPTION_MIX = 0x100,
     OPTION_IN_FLIGHT,
+    OPTION_RATE,
     OPTION_CONNECTIONS,
     OPTION_PAYLOAD,
     OPTION_BATCH,
@@ -62,6 +67,10 @@ enum {
 static const struct argp_option options[] = {
     {"mix", OPTION_MIX, "MIX", 0, "Operations and their shares, such as get=80,create=20 (default: echo)", 0},
     {"in-flight", OPTION_IN_FLIGHT, "N", 0, "Calls under way at any time, over all connections (default 64)", 0},
+    {"rate", OPTION_RATE, "N", 0,
+     "Start N calls each second, whether or not earlier ones were answered; latency counts from when a call was "
+     "due. At most --in-flight calls (then 16384 by default) are under way",
+     0},
     {"connections", OPTION_CONNECTIONS, "N", 0, "Connections to spread them over (default 1)", 0},
     {"payload", OPTION_PAYLOAD, "BYTES", 0,
      "Size of echoes (default 128) and of the notes of signals (default: none)", 0},
@@ -85,19 +94,22 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static const char doc[] = "Measure throughput and latency of a server in a closed loop: a fixed number of calls "
-                          "is always under way, each "
-                          "answer starts the next call."
-                          "\v"
-                          "Operations: echo (the transport alone), get (a signal by a random id), create (a "
-                          "signal), batch (--batch signals "
-                          "in one call), list (the 50 newest signals), open and close (a trade). create, batch, "
-                          "open and close write signals with model_version \"bench\", and their trades, into the "
-                          "server's database.\n\n"
-                          "The exit status is 1 when any call failed.\n\n"
-                          "Examples:\n"
-                          "  tradebook bench --mix get=80,create=20 --in-flight 64 --duration 30\n"
-                          "  tradebook bench --alternate echo,get,create,batch --rounds 5 --format json";
+static const char doc[] =
+    "Measure throughput and latency of a server in a closed loop: a fixed number of calls "
+    "is always under way, each "
+    "answer starts the next call. Or with --rate in an open loop, as many independent clients "
+    "make it: calls start when they are due."
+    "\v"
+    "Operations: echo (the transport alone), get (a signal by a random id), create (a "
+    "signal), batch (--batch signals "
+    "in one call), list (the 50 newest signals), open and close (a trade). create, batch, "
+    "open and close write signals with model_version \"bench\", and their trades, into the "
+    "server's database.\n\n"
+    "The exit status is 1 when any call failed.\n\n"
+    "Examples:\n"
+    "  tradebook bench --mix get=80,create=20 --in-flight 64 --duration 30\n"
+    "  tradebook bench --mix create --rate 20000 --timeout 1\n"
+    "  tradebook bench --alternate echo,get,create,batch --rounds 5 --format json";
 
 static long long parse_number(const struct argp_state *state, const char *option, const char *text,
                               long long least, long long most)
@@ -189,6 +201,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_IN_FLIGHT:
         args->in_flight = (unsigned)parse_number(state, "--in-flight", argument, 1, IN_FLIGHT_MAX);
         return 0;
+    case OPTION_RATE:
+        args->rate = (unsigned)parse_number(state, "--rate", argument, 1, RATE_MAX);
+        return 0;
     case OPTION_CONNECTIONS:
         args->connections = (unsigned)parse_number(state, "--connections", argument, 1, CONNECTIONS_MAX);
         return 0;
@@ -233,6 +248,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         if (args->count > 0 && args->duration_ms != NOT_GIVEN) {
             argp_error(state, "--duration and --count exclude each other.");
         }
+        if (args->rate > 0 && args->plan.op_count > 0) {
+            argp_error(state, "--rate and --alternate exclude each other.");
+        }
+        if (args->in_flight == 0) {
+            args->in_flight = args->rate > 0 ? IN_FLIGHT_OPEN_DEFAULT : IN_FLIGHT_DEFAULT;
+        }
         if (args->workload.trades == 0) {
             args->workload.trades =
                 args->count > 0 && args->count <= TRADES_MAX ? (unsigned)args->count : TRADES_DEFAULT;
@@ -272,6 +293,7 @@ static struct tbk_bench_run_config run_config(const struct bench_args *args)
         .client_count = args->connections,
         .mix = args->mix,
         .in_flight = args->in_flight,
+        .rate = args->rate,
         .warmup_ms = args->warmup_ms != NOT_GIVEN ? args->warmup_ms : warmup_ms,
         .duration_ms = args->duration_ms != NOT_GIVEN ? args->duration_ms : duration_ms,
         .count = args->count,
@@ -392,7 +414,6 @@ int tbk_cli_bench(int argc, char **argv)
         .workload = {.echo_bytes = ECHO_BYTES_DEFAULT, .batch_signals = BATCH_DEFAULT, .seed = 1},
         .mix.weights[TBK_BENCH_ECHO] = 1,
         .plan = {.levels = {1, 16, 64, 256}, .level_count = 4, .rounds = 5},
-        .in_flight = 64,
         .connections = 1,
         .duration_ms = NOT_GIVEN,
         .warmup_ms = NOT_GIVEN,

@@ -56,13 +56,23 @@ static void print_run_errors(enum tbk_bench_op op, const struct tbk_bench_op_res
                    tradebook_code_name((enum tradebook_code)code));
         }
     }
+    if (tbk_histogram_count(&result->error_latency_ns) > 0) {
+        printf("%s: told so after p50 %.1f, p99 %.1f, max %.1f\n", tbk_bench_op_name(op),
+               percentile_us(&result->error_latency_ns, 50), percentile_us(&result->error_latency_ns, 99),
+               percentile_us(&result->error_latency_ns, 100));
+    }
 }
 
 static bool print_run_table(const struct tbk_bench_subject *subject, const struct tbk_bench_run_config *config,
                             const struct tbk_bench_result *result)
 {
-    printf("%s, %u in flight over %u connection%s, %.2f s, latency in microseconds\n\n", subject->address,
-           config->in_flight, subject->connections, subject->connections == 1 ? "" : "s", result->seconds);
+    if (config->rate > 0) {
+        printf("%s, %u calls due each second", subject->address, config->rate);
+    } else {
+        printf("%s, %u in flight", subject->address, config->in_flight);
+    }
+    printf(" over %u connection%s, %.2f s, latency in microseconds\n\n", subject->connections,
+           subject->connections == 1 ? "" : "s", result->seconds);
     printf("%-9s %10s %8s %10s %10s %9s %9s %9s %9s %10s\n", "operation", "calls", "errors", "calls/s",
            "records/s", "p50", "p90", "p99", "p99.9", "max");
     for (unsigned op = 0; op < TBK_BENCH_OP_COUNT; op++) {
@@ -75,7 +85,18 @@ static bool print_run_table(const struct tbk_bench_subject *subject, const struc
     for (unsigned op = 0; op < TBK_BENCH_OP_COUNT; op++) {
         print_run_errors((enum tbk_bench_op)op, &result->ops[op]);
     }
+    if (config->rate > 0) { /* far from 0: it is bench that is too slow */
+        printf("calls started late by p50 %.1f, p99 %.1f, max %.1f\n", percentile_us(&result->late_ns, 50),
+               percentile_us(&result->late_ns, 99), percentile_us(&result->late_ns, 100));
+    }
     return true;
+}
+
+static json_t *latency_json(const struct tbk_histogram *latency)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "p50", percentile_us(latency, 50), "p90",
+                     percentile_us(latency, 90), "p99", percentile_us(latency, 99), "p99.9",
+                     percentile_us(latency, 99.9), "max", percentile_us(latency, 100));
 }
 
 static json_t *op_json(const struct tbk_bench_subject *subject, enum tbk_bench_op op,
@@ -92,12 +113,11 @@ static json_t *op_json(const struct tbk_bench_subject *subject, enum tbk_bench_o
                                 json_integer((json_int_t)count));
         }
     }
-    return json_pack("{s:s, s:I, s:f, s:f, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "operation", tbk_bench_op_name(op),
-                     "calls", (json_int_t)calls, "calls_per_second", calls_per_second, "records_per_second",
-                     calls_per_second * tbk_bench_op_records(subject->workload, op), "latency_us", "p50",
-                     percentile_us(latency, 50), "p90", percentile_us(latency, 90), "p99",
-                     percentile_us(latency, 99), "p99.9", percentile_us(latency, 99.9), "max",
-                     (double)tbk_histogram_max(latency) / 1000.0, "errors", errors);
+    return json_pack("{s:s, s:I, s:f, s:f, s:o, s:o, s:o}", "operation", tbk_bench_op_name(op), "calls",
+                     (json_int_t)calls, "calls_per_second", calls_per_second, "records_per_second",
+                     calls_per_second * tbk_bench_op_records(subject->workload, op), "latency_us",
+                     latency_json(latency), "errors", errors, "error_latency_us",
+                     latency_json(&result->ops[op].error_latency_ns));
 }
 
 static bool print_run_json(const struct tbk_bench_subject *subject, const struct tbk_bench_run_config *config,
@@ -109,11 +129,12 @@ static bool print_run_json(const struct tbk_bench_subject *subject, const struct
             json_array_append_new(operations, op_json(subject, (enum tbk_bench_op)op, result));
         }
     }
-    return print_json(json_pack("{s:s, s:i, s:i, s:f, s:I, s:I, s:f, s:o}", "address", subject->address,
-                                "in_flight", (int)config->in_flight, "connections", (int)subject->connections,
-                                "seconds", result->seconds, "calls", (json_int_t)result->calls, "errors",
-                                (json_int_t)result->error_count, "calls_per_second",
-                                rate(result->calls, result->seconds), "operations", operations));
+    return print_json(json_pack("{s:s, s:i, s:i, s:i, s:f, s:I, s:I, s:f, s:o, s:o}", "address", subject->address,
+                                "in_flight", (int)config->in_flight, "rate", (int)config->rate, "connections",
+                                (int)subject->connections, "seconds", result->seconds, "calls",
+                                (json_int_t)result->calls, "errors", (json_int_t)result->error_count,
+                                "calls_per_second", rate(result->calls, result->seconds), "started_late_us",
+                                latency_json(&result->late_ns), "operations", operations));
 }
 
 bool tbk_bench_print_run(const struct tbk_bench_subject *subject, const struct tbk_bench_run_config *config,

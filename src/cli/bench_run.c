@@ -20,7 +20,11 @@ struct run {
     atomic_uint_fast64_t last_end_ns;
     pthread_mutex_t mutex;
     pthread_cond_t ended;
-    unsigned slots_running; /* guarded by mutex */
+    pthread_cond_t rested;
+    unsigned slots_running; /* calls under way; this and idle are guarded by mutex */
+    struct slot *idle;      /* of an open loop */
+    uint64_t first_due_ns;  /* likewise, of the pacing thread alone */
+    uint64_t due_count;
 };
 
 /* One call under way at a time. Only its own callback touches it. */
@@ -29,7 +33,9 @@ struct slot {
     struct tradebook_client *client;
     uint64_t random_state;
     enum tbk_bench_op op;
-    uint64_t started_ns;
+    uint64_t started_ns; /* or was due */
+    bool is_measured;
+    struct slot *next_idle;
 };
 
 static uint64_t now_ns(void)
@@ -43,6 +49,11 @@ static void end_slot(struct slot *slot)
 {
     struct run *run = slot->run;
     pthread_mutex_lock(&run->mutex);
+    slot->next_idle = run->idle;
+    run->idle = slot;
+    if (slot->next_idle == NULL) {
+        pthread_cond_signal(&run->rested);
+    }
     run->slots_running--;
     if (run->slots_running == 0) {
         pthread_cond_signal(&run->ended);
@@ -73,11 +84,18 @@ static void keep_error(struct run *run, enum tradebook_code code, const struct t
     }
 }
 
+/* What a closed loop measures ends in the time, what an open loop does is due in it. */
+static bool is_measured(const struct slot *slot)
+{
+    const struct run *run = slot->run;
+    return run->config->rate > 0 ? slot->is_measured : atomic_load(&run->phase) == PHASE_MEASURE;
+}
+
 static void record(struct slot *slot, enum tradebook_code code, const struct tradebook_error *error,
                    uint64_t end_ns)
 {
     struct run *run = slot->run;
-    if (atomic_load(&run->phase) != PHASE_MEASURE) {
+    if (!is_measured(slot)) {
         return;
     }
     struct tbk_bench_op_result *result = &run->result->ops[slot->op];
@@ -85,6 +103,7 @@ static void record(struct slot *slot, enum tradebook_code code, const struct tra
         tbk_histogram_record(&result->latency_ns, end_ns - slot->started_ns);
     } else {
         unsigned position = (unsigned)code < TBK_BENCH_CODE_COUNT ? (unsigned)code : TRADEBOOK_UNKNOWN;
+        tbk_histogram_record(&result->error_latency_ns, end_ns - slot->started_ns);
         atomic_fetch_add(&result->errors[position], 1);
         keep_error(run, code, error);
     }
@@ -95,12 +114,13 @@ static void record(struct slot *slot, enum tradebook_code code, const struct tra
 static void call_ended(void *argument, enum tradebook_code code, const ProtobufCMessage *reply,
                        const struct tradebook_error *error);
 
-static void start_call(struct slot *slot, uint64_t start_ns)
+/* False when there are no more calls to start. */
+static bool start_call(struct slot *slot, uint64_t start_ns)
 {
     const struct tbk_bench_run_config *config = slot->run->config;
     if (!may_start(slot->run)) {
         end_slot(slot);
-        return;
+        return false;
     }
     slot->op = tbk_bench_choose(&config->mix, &slot->random_state);
     slot->started_ns = start_ns;
@@ -108,8 +128,9 @@ static void start_call(struct slot *slot, uint64_t start_ns)
     const ProtobufCMessage *request = tbk_bench_request(config->workload, slot->op, &space, &slot->random_state);
     if (request == NULL) {
         end_slot(slot);
-        return;
+        return false;
     }
+    slot->is_measured = atomic_load(&slot->run->phase) == PHASE_MEASURE;
     const struct tradebook_call_options options = {.timeout_ms = config->timeout_ms};
     struct tradebook_error error;
     enum tradebook_code code = tradebook_call_async(slot->client, tbk_bench_op_method(slot->op), request, &options,
@@ -118,6 +139,7 @@ static void start_call(struct slot *slot, uint64_t start_ns)
         record(slot, code, &error, start_ns);
         end_slot(slot);
     }
+    return true;
 }
 
 static void call_ended(void *argument, enum tradebook_code code, const ProtobufCMessage *reply,
@@ -129,14 +151,22 @@ static void call_ended(void *argument, enum tradebook_code code, const ProtobufC
         code = tbk_bench_check_reply(slot->op, reply);
     }
     record(slot, code, error, end_ns);
-    start_call(slot, end_ns);
+    if (slot->run->config->rate > 0) {
+        end_slot(slot);
+    } else {
+        start_call(slot, end_ns);
+    }
 }
 
-/* Waits until all slots have ended or the time is there. */
+static struct timespec time_of(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000U), .tv_nsec = (long)(ns % 1000000000U)};
+}
+
+/* Waits until no call is under way or the time is there. */
 static bool wait_until(struct run *run, uint64_t until_ns)
 {
-    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000U),
-                                   .tv_nsec = (long)(until_ns % 1000000000U)};
+    const struct timespec until = time_of(until_ns);
     int result = 0;
     pthread_mutex_lock(&run->mutex);
     while (run->slots_running > 0 && result != ETIMEDOUT) {
@@ -145,6 +175,60 @@ static bool wait_until(struct run *run, uint64_t until_ns)
     bool all_ended = run->slots_running == 0;
     pthread_mutex_unlock(&run->mutex);
     return all_ended;
+}
+
+/* A slot for a call that is due; waits for one. NULL when the time is there. */
+static struct slot *take_slot(struct run *run, uint64_t until_ns)
+{
+    const struct timespec until = time_of(until_ns);
+    int result = 0;
+    pthread_mutex_lock(&run->mutex);
+    while (run->idle == NULL && result != ETIMEDOUT) {
+        result = pthread_cond_timedwait(&run->rested, &run->mutex, &until);
+    }
+    struct slot *slot = run->idle;
+    if (slot != NULL) {
+        run->idle = slot->next_idle;
+        run->slots_running++;
+    }
+    pthread_mutex_unlock(&run->mutex);
+    return slot;
+}
+
+static uint64_t next_due(const struct run *run)
+{
+    const unsigned rate = run->config->rate;
+    return run->first_due_ns + run->due_count / rate * 1000000000U + run->due_count % rate * 1000000000U / rate;
+}
+
+/* Starts calls when they are due, until the time is there. True when there are no
+ * more to start, and the last one has ended. */
+static bool pace_until(struct run *run, uint64_t until_ns)
+{
+    for (uint64_t due_ns = next_due(run); due_ns < until_ns; due_ns = next_due(run)) {
+        const struct timespec due = time_of(due_ns);
+        if (due_ns > now_ns()) {
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+        }
+        struct slot *slot = take_slot(run, until_ns);
+        if (slot == NULL) {
+            return false;
+        }
+        run->due_count++;
+        if (atomic_load(&run->phase) == PHASE_MEASURE) {
+            tbk_histogram_record(&run->result->late_ns, now_ns() - due_ns);
+        }
+        if (!start_call(slot, due_ns)) {
+            return wait_until(run, UINT64_MAX / 2);
+        }
+    }
+    return false;
+}
+
+/* Lets calls go on until the time is there. True when all have ended before. */
+static bool go_on_until(struct run *run, uint64_t until_ns)
+{
+    return run->config->rate > 0 ? pace_until(run, until_ns) : wait_until(run, until_ns);
 }
 
 static void show_progress(struct run *run, uint64_t begin_ns, uint64_t *calls_before)
@@ -170,7 +254,7 @@ static uint64_t measure(struct run *run, uint64_t begin_ns)
         uint64_t left_ns = end_ns - tick_ns;
         uint64_t step_ns = (uint64_t)PROGRESS_MS * 1000000U;
         tick_ns += left_ns < step_ns ? left_ns : step_ns;
-        ended = wait_until(run, tick_ns);
+        ended = go_on_until(run, tick_ns);
         if (config->progress) {
             show_progress(run, begin_ns, &calls);
         }
@@ -188,8 +272,10 @@ static void clear_result(struct tbk_bench_result *result)
     result->first_error.code = TRADEBOOK_OK;
     result->first_error.message[0] = '\0';
     result->first_error.violation_count = 0;
+    tbk_histogram_clear(&result->late_ns);
     for (unsigned op = 0; op < TBK_BENCH_OP_COUNT; op++) {
         tbk_histogram_clear(&result->ops[op].latency_ns);
+        tbk_histogram_clear(&result->ops[op].error_latency_ns);
         for (unsigned code = 0; code < TBK_BENCH_CODE_COUNT; code++) {
             atomic_store(&result->ops[op].errors[code], 0);
         }
@@ -213,11 +299,29 @@ static void init_run(struct run *run)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&run->ended, &attributes);
+    pthread_cond_init(&run->rested, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&run->mutex, NULL);
     atomic_init(&run->phase, run->config->warmup_ms > 0 ? PHASE_WARMUP : PHASE_MEASURE);
     atomic_init(&run->calls_left, run->config->count);
+}
+
+static void init_slot(struct run *run, struct slot *slot, unsigned number, uint64_t *random_state)
+{
+    slot->run = run;
+    slot->client = run->config->clients[number % run->config->client_count];
+    slot->random_state = tbk_bench_random(random_state);
+    slot->next_idle = run->idle;
+    run->idle = slot;
+}
+
+static void start_all(struct run *run, struct slot *slots)
+{
+    run->idle = NULL;
     run->slots_running = run->config->in_flight;
+    for (unsigned i = 0; i < run->config->in_flight; i++) {
+        start_call(&slots[i], now_ns());
+    }
 }
 
 static bool run_loop(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
@@ -230,15 +334,16 @@ static bool run_loop(const struct tbk_bench_run_config *config, struct tbk_bench
     clear_result(result);
     init_run(&run);
     uint64_t random_state = config->seed;
+    for (unsigned i = config->in_flight; i-- > 0;) {
+        init_slot(&run, &slots[i], i, &random_state);
+    }
     uint64_t begin_ns = now_ns();
-    for (unsigned i = 0; i < config->in_flight; i++) {
-        slots[i].run = &run;
-        slots[i].client = config->clients[i % config->client_count];
-        slots[i].random_state = tbk_bench_random(&random_state);
-        start_call(&slots[i], now_ns());
+    run.first_due_ns = begin_ns;
+    if (config->rate == 0) {
+        start_all(&run, slots);
     }
     if (config->warmup_ms > 0) {
-        wait_until(&run, begin_ns + (uint64_t)config->warmup_ms * 1000000U);
+        go_on_until(&run, begin_ns + (uint64_t)config->warmup_ms * 1000000U);
         begin_ns = now_ns();
         atomic_store(&run.phase, PHASE_MEASURE);
     }
@@ -247,6 +352,7 @@ static bool run_loop(const struct tbk_bench_run_config *config, struct tbk_bench
     wait_until(&run, UINT64_MAX / 2);
     sum_up(result, end_ns > begin_ns ? (double)(end_ns - begin_ns) / 1e9 : 0.0);
     pthread_cond_destroy(&run.ended);
+    pthread_cond_destroy(&run.rested);
     pthread_mutex_destroy(&run.mutex);
     free(slots);
     return true;
@@ -258,6 +364,7 @@ static bool open_trades(const struct tbk_bench_run_config *config, struct tbk_be
     struct tbk_bench_run_config opening = *config;
     opening.mix = (struct tbk_bench_mix){.weights[TBK_BENCH_OPEN] = 1};
     opening.in_flight = OPENING_IN_FLIGHT;
+    opening.rate = 0;
     opening.warmup_ms = 0;
     opening.duration_ms = 0;
     opening.count = INT64_MAX; /* ends with the stock */

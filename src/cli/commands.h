@@ -24,6 +24,7 @@ int tbk_cli_watch(int argc, char **argv);
 int tbk_cli_backup(int argc, char **argv);
 int tbk_cli_restore(int argc, char **argv);
 int tbk_cli_vacuum(int argc, char **argv);
+int tbk_cli_doctor(int argc, char **argv);
 int tbk_cli_check(int argc, char **argv);
 int tbk_cli_bench(int argc, char **argv);
 int tbk_cli_version(int argc, char **argv);

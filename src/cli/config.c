@@ -57,6 +57,10 @@ static const struct setting settings[] = {
      "Longest time of a request; more is taken as this"},
     {"send-timeout", "MS", KIND_WHOLE, FIELD(send_timeout_ms), 10, 60000, NULL, "4000",
      "A client that does not take its reply for so long is disconnected"},
+    {"wal-limit", "BYTES", KIND_WHOLE, FIELD(wal_limit_bytes), 1 << 20, 1e15, NULL, "4294967296",
+     "Largest write-ahead log. It grows while another program keeps a snapshot of the database; beyond this, "
+     "writes "
+     "answer RESOURCE_EXHAUSTED"},
     {"request-retention", "SECONDS", KIND_WHOLE, FIELD(request_retention_s), 1, 31536000, NULL, "86400",
      "How long the answer to a request id is kept for retries"},
     {"event-retention", "SECONDS", KIND_WHOLE, FIELD(event_retention_s), 1, 3153600000, NULL, "2592000",

@@ -33,6 +33,7 @@ struct tbk_config {
     int64_t timeout_default_ms;
     int64_t timeout_max_ms;
     int64_t send_timeout_ms;
+    int64_t wal_limit_bytes;
     int64_t request_retention_s;
     int64_t event_retention_s;
     int64_t heartbeat_ms;

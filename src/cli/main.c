@@ -30,6 +30,7 @@ static const struct command commands[] = {
     {"restore", "tradebook restore", "Put a backup in the place of a database", tbk_cli_restore},
     {"vacuum", "tradebook vacuum", "Give free space of a database back", tbk_cli_vacuum},
     {"check", "tradebook check", "Check that a database is sound and complete", tbk_cli_check},
+    {"doctor", "tradebook doctor", "Find what is wrong in a database, and repair it", tbk_cli_doctor},
     {"bench", "tradebook bench", "Measure throughput and latency of a server", tbk_cli_bench},
     {"version", "tradebook version", "Print the versions of tradebook and its libraries", tbk_cli_version},
     {"completion", "tradebook completion", "Print the completion script of a shell", tbk_cli_completion},

@@ -58,6 +58,11 @@ void tbk_progress_format(enum tbk_upkeep_phase phase, int64_t done_bytes, int64_
     char done[TBK_BYTES_CHARS_MAX];
     char total[TBK_BYTES_CHARS_MAX];
     char left[TBK_BYTES_CHARS_MAX] = "";
+    if (phase == TBK_UPKEEP_AUDIT) {
+        snprintf(out, TBK_PROGRESS_CHARS_MAX, "auditing, rule %lld of %lld, %lld s", (long long)done_bytes + 1,
+                 (long long)total_bytes, (long long)(elapsed_us / 1000000));
+        return;
+    }
     if (phase == TBK_UPKEEP_VERIFY || total_bytes <= 0) {
         snprintf(out, TBK_PROGRESS_CHARS_MAX, "%s, %lld s", phase == TBK_UPKEEP_VERIFY ? "verifying" : "copying",
                  (long long)(elapsed_us / 1000000));

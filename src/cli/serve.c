@@ -112,8 +112,10 @@ static enum tbk_status open_storage(struct serving *serving, struct tbk_error *e
     serving->ops = tbk_storage_backend(serving->config.db, &location, error);
     if (serving->ops == NULL)
         return error->status;
-    struct tbk_storage_config config = {
-        .location = location, .schema = serving->schema, .busy_timeout_ms = BUSY_TIMEOUT_MS};
+    struct tbk_storage_config config = {.location = location,
+                                        .schema = serving->schema,
+                                        .busy_timeout_ms = BUSY_TIMEOUT_MS,
+                                        .log_bytes_max = serving->config.wal_limit_bytes};
     enum tbk_status status = serving->ops->open(&config, &serving->storage, error);
     if (status != TBK_OK)
         return status;

@@ -15,6 +15,8 @@ tbk_layer(cli
     cli/completion.c
     cli/config.c
     cli/connection.c
+    cli/doctor.c
+    cli/doctor_print.c
     cli/field_path.c
     cli/figure.c
     cli/flat.c

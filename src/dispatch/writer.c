@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/timestamp.h"
 #include "dispatch/internal.h"
 #include "dispatch/reply.h"
@@ -201,6 +202,15 @@ static void process(struct tbk_writer *writer, struct tbk_job *first)
     }
 }
 
+static void maintain(struct tbk_writer *writer)
+{
+    struct tbk_error error;
+    tbk_error_init(&error);
+    if (ops_of(writer)->maintain(writer->session, &error) != TBK_OK) {
+        tbk_log(TBK_LOG_WARNING, "database", TBK_LOG_STR("reason", error.message));
+    }
+}
+
 static void *run(void *argument)
 {
     struct tbk_writer *writer = argument;
@@ -208,7 +218,7 @@ static void *run(void *argument)
     pthread_setname_np(pthread_self(), "tbk-writer");
     while ((jobs = tbk_queue_pop(&writer->queue, BATCH_MAX, NULL)) != NULL) {
         process(writer, jobs);
-        ops_of(writer)->maintain(writer->session);
+        maintain(writer);
     }
     return NULL;
 }

@@ -3,9 +3,16 @@ tbk_layer(storage
     storage/backends.c
     storage/sqlite/backend.c
     storage/sqlite/check.c
+    storage/sqlite/checkpoint.c
     storage/sqlite/copy.c
     storage/sqlite/cursors.c
     storage/sqlite/database.c
+    storage/sqlite/doctor.c
+    storage/sqlite/doctor_functions.c
+    storage/sqlite/doctor_repair.c
+    storage/sqlite/doctor_rules.c
+    storage/sqlite/doctor_structure.c
+    storage/sqlite/doctor_values.c
     storage/sqlite/events.c
     storage/sqlite/files.c
     storage/sqlite/holders.c
@@ -25,4 +32,4 @@ tbk_layer(storage
     storage/sqlite/triggers.c
     storage/sqlite/upkeep.c
     storage/topic.c
-  LINK tbk_query PkgConfig::SQLITE)
+  LINK tbk_query PkgConfig::SQLITE m)

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "query/query.h"
 #include "schema/schema.h"
+#include "storage/audit.h"
 #include "storage/series.h"
 #include "storage/upkeep.h"
 #include "tradebook/v1/event.pb-c.h"
@@ -34,6 +35,7 @@ struct tbk_storage_config {
     const char *location; /* path of the database */
     const struct tbk_schema *schema;
     int64_t busy_timeout_ms; /* how long to wait for another program's lock */
+    int64_t log_bytes_max;   /* of the write-ahead log, see begin; 0: no limit */
 };
 
 struct tbk_storage_info {
@@ -156,7 +158,8 @@ struct tbk_storage_ops {
     void (*session_close)(struct tbk_session *session);
 
     /* A write session's transaction: begin, work, commit. Reads see one snapshot
-     * from the first read after begin on, or each its own without a transaction. */
+     * from the first read after begin on, or each its own without a transaction.
+     * RESOURCE_EXHAUSTED: the write-ahead log is at its limit. */
     enum tbk_status (*begin)(struct tbk_session *session, struct tbk_error *error);
     /* OK: everything since begin is on disk. UNKNOWN: undecided, the process must
      * end and recovery decides. Otherwise nothing of it is stored. */
@@ -306,8 +309,9 @@ struct tbk_storage_ops {
                                     struct tbk_error *error);
 
     /* Housekeeping between transactions of the write session, such as moving the
-     * write-ahead log into the database. Never fails a request. */
-    void (*maintain)(struct tbk_session *session);
+     * write-ahead log into the database. What it returns is no failure of a request:
+     * other than OK it is something for the operator to know, said once in a while. */
+    enum tbk_status (*maintain)(struct tbk_session *session, struct tbk_error *error);
 
     /* The following need no open storage; any thread. NOT_FOUND: there is no
      * database; FAILED_PRECONDITION: not ours or a bot's, or newer; CANCELLED: the
@@ -335,6 +339,18 @@ struct tbk_storage_ops {
     enum tbk_status (*check)(const struct tbk_storage_config *config, const struct tbk_upkeep_observer *observer,
                              struct tbk_arena *arena, struct tbk_check_report *ret_report,
                              struct tbk_error *error);
+
+    /* Reads all of the database, served or not, and says what is wrong in it. What is
+     * found is no failure. The report is in the arena. */
+    enum tbk_status (*audit)(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                             const struct tbk_upkeep_observer *observer, struct tbk_arena *arena,
+                             struct tbk_audit_report *ret_report, struct tbk_error *error);
+    /* Makes a backup, then repairs in one transaction what the audit finds and what
+     * has one right answer. FAILED_PRECONDITION: it is served, or something must be
+     * repaired by hand first. */
+    enum tbk_status (*repair)(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                              const struct tbk_upkeep_observer *observer, struct tbk_repair_report *ret_report,
+                              struct tbk_error *error);
 };
 
 /* The backend for a location such as "tradebook.db", "sqlite:///tradebook.db";

@@ -18,6 +18,7 @@
 enum tbk_upkeep_phase {
     TBK_UPKEEP_COPY,   /* bytes of the new file */
     TBK_UPKEEP_VERIFY, /* its end cannot be foretold */
+    TBK_UPKEEP_AUDIT,  /* rules, in place of bytes */
 };
 
 /* Told many times a second. total_bytes is 0 when it is not known. False ends the

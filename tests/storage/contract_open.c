@@ -97,7 +97,7 @@ static void test_maintain_after_commits_keeps_rows(void **state)
         tbk_store_begin(store);
         tbk_store_insert(store, TBK_PATTERNS, tbk_store_message(store, TBK_PATTERNS, TBK_FILL_ALL, i));
         tbk_store_commit(store);
-        store->ops->maintain(store->writer);
+        assert_int_equal(store->ops->maintain(store->writer, &store->error), TBK_OK);
     }
     assert_int_equal(tbk_store_count(store, store->reader, TBK_PATTERNS), ROWS);
 }

@@ -214,7 +214,7 @@ static void test_read_transaction_sees_one_snapshot(void **state)
     insert_signal(store, 1);
     insert_pattern(store, 0);
     tbk_store_commit(store);
-    store->ops->maintain(store->writer);
+    assert_int_equal(store->ops->maintain(store->writer, &store->error), TBK_OK);
 
     assert_int_equal(tbk_store_count(store, store->reader, TBK_SIGNALS), 1);
     assert_false(pattern_exists(store, store->reader, 0));

@@ -255,7 +255,9 @@ static void live(const struct run *run)
         write_transaction(run, transaction);
         check_recovery(run, fired_before, transaction);
         read_back(run);
-        store->ops->maintain(store->writer);
+        if (store->ops->maintain(store->writer, &store->error) != TBK_OK) {
+            complain(run, "maintain: %s", store->error.message);
+        }
     }
     if (run->closes) {
         tbk_store_close(store);

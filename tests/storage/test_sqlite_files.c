@@ -137,7 +137,7 @@ static void test_other_reader_does_not_stop_the_writer(void **state)
     tbk_store_begin(store);
     tbk_store_insert(store, TBK_SIGNALS, tbk_store_message(store, TBK_SIGNALS, TBK_FILL_ALL, 1));
     tbk_store_commit(store);
-    store->ops->maintain(store->writer);
+    assert_int_equal(store->ops->maintain(store->writer, &store->error), TBK_OK);
     end_other(other);
     assert_int_equal(tbk_store_count(store, store->reader, TBK_SIGNALS), 2);
 }
@@ -478,7 +478,7 @@ static void write_megabyte(struct tbk_store *store, const char *notes)
         tbk_store_insert(store, TBK_SIGNALS, message);
     }
     tbk_store_commit(store);
-    store->ops->maintain(store->writer);
+    (void)store->ops->maintain(store->writer, &store->error);
 }
 
 static int64_t log_bytes(const struct tbk_store *store)

@@ -31,12 +31,17 @@ def close_trade(db, signal, outcome="win", reason="tp_hit"):
                "hold_duration_minutes = 60 WHERE signal_id = ?", (reason, outcome, signal))
 
 
-def closed(path, *symbols, reason="tp_hit"):
+def closed_by(db, symbols=("BTC-USD",), reason="tp_hit"):
     """Opens and closes a trade of each symbol, all in one transaction."""
-    with connection(path) as db:
-        db.execute("BEGIN IMMEDIATE")
-        signals = [open_trade(db, symbol) for symbol in symbols]
-        for signal in signals:
-            close_trade(db, signal, reason=reason)
-        db.execute("COMMIT")
+    db.execute("BEGIN IMMEDIATE")
+    signals = [open_trade(db, symbol) for symbol in symbols]
+    for signal in signals:
+        close_trade(db, signal, reason=reason)
+    db.execute("COMMIT")
     return signals
+
+
+def closed(path, *symbols, reason="tp_hit"):
+    """The same in a connection of its own."""
+    with connection(path) as db:
+        return closed_by(db, symbols, reason)

@@ -124,6 +124,36 @@ static void test_run_of_a_duration_measures_after_the_warmup_only(void **state)
     free(result);
 }
 
+static void test_rate_counts_latency_from_when_a_call_was_due(void **state)
+{
+    (void)state;
+    /* The first calls take all slots and time out; the others were due long before. */
+    struct script script = {.first_count = 8, .first_action = TBK_REP_IGNORE};
+    struct tbk_bench_run_config config = {.rate = 10000, .count = 40, .timeout_ms = 400};
+    struct tbk_bench_result *result = calloc(1, sizeof *result);
+    run_echoes(&script, &config, result);
+    const struct tbk_bench_op_result *echo = &result->ops[TBK_BENCH_ECHO];
+    assert_int_equal(script.seen, 40);
+    assert_int_equal(result->calls, 32);
+    assert_int_equal(echo->errors[TRADEBOOK_DEADLINE_EXCEEDED], 8);
+    assert_true(tbk_histogram_percentile(&echo->latency_ns, 0) > 300000000);
+    assert_true(tbk_histogram_percentile(&echo->error_latency_ns, 0) > 300000000);
+    free(result);
+}
+
+static void test_rate_sets_how_many_calls_start(void **state)
+{
+    (void)state;
+    struct script script = {0};
+    struct tbk_bench_run_config config = {.rate = 500, .warmup_ms = 100, .duration_ms = 200};
+    struct tbk_bench_result *result = calloc(1, sizeof *result);
+    run_echoes(&script, &config, result);
+    assert_int_equal(result->error_count, 0);
+    assert_in_range(result->calls, 1, 100);
+    assert_in_range(script.seen, result->calls, 150);
+    free(result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +164,8 @@ int main(void)
         cmocka_unit_test(test_summary_is_median_spread_and_ratio_to_echo),
         cmocka_unit_test(test_run_of_a_count_makes_exactly_these_calls),
         cmocka_unit_test(test_run_of_a_duration_measures_after_the_warmup_only),
+        cmocka_unit_test(test_rate_counts_latency_from_when_a_call_was_due),
+        cmocka_unit_test(test_rate_sets_how_many_calls_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,11 +5,6 @@
 
 #include "storage/sqlite/sqlite.h"
 
-/* The write-ahead log is moved into the database after this many pages; past the
- * second number the writer waits a moment for readers, so that the log starts
- * over and its file stops growing. */
-enum { CHECKPOINT_PAGES = 1000, RESTART_PAGES = 16384, RESTART_WAIT_MS = 100 };
-
 /* SQLite tells by the resulting mode, not by an error, that a file system cannot
  * have the shared memory of a write-ahead log. */
 static enum tbk_status switch_to_wal(const struct tbk_storage *storage, sqlite3 *db, struct tbk_error *error)
@@ -94,6 +89,7 @@ static enum tbk_status sqlite_open(const struct tbk_storage_config *config, stru
     storage->schema = config->schema;
     storage->lock_fd = -1;
     storage->busy_timeout_ms = config->busy_timeout_ms;
+    storage->log_bytes_max = config->log_bytes_max;
     enum tbk_status status = tbk_sqlite_resolve_path(config->location, storage->path, error);
     if (status == TBK_OK) {
         status = tbk_sqlite_take(storage, error);
@@ -124,16 +120,6 @@ static void sqlite_info(struct tbk_storage *storage, struct tbk_storage_info *re
         .wal_bytes = tbk_sqlite_log_bytes(storage->path),
         .secret = storage->secret,
     };
-}
-
-/* SQLite tells the length of the log after each commit. */
-static int on_commit(void *argument, sqlite3 *db, const char *schema, int pages)
-{
-    (void)db;
-    (void)schema;
-    struct tbk_session *session = argument;
-    session->wal_pages = pages;
-    return SQLITE_OK;
 }
 
 static void sqlite_session_close(struct tbk_session *session)
@@ -195,13 +181,12 @@ static enum tbk_status sqlite_session_open(struct tbk_storage *storage, enum tbk
     if (status == TBK_OK) {
         status = tbk_sqlite_prepare(session->db, "COMMIT", &session->commit, error);
     }
+    if (status == TBK_OK && kind == TBK_SESSION_WRITE) {
+        status = tbk_sqlite_watch_log(session, error);
+    }
     if (status != TBK_OK) {
         sqlite_session_close(session);
         return status;
-    }
-    if (kind == TBK_SESSION_WRITE) {
-        sqlite3_wal_hook(session->db, on_commit, session);
-        session->wal_pages_restart = RESTART_PAGES;
     }
     *ret_session = session;
     return TBK_OK;
@@ -216,6 +201,12 @@ static int run(sqlite3_stmt *statement)
 
 static enum tbk_status sqlite_begin(struct tbk_session *session, struct tbk_error *error)
 {
+    if (session->kind == TBK_SESSION_WRITE) {
+        const enum tbk_status status = tbk_sqlite_limit_log(session, error);
+        if (status != TBK_OK) {
+            return status;
+        }
+    }
     const int rc = run(session->begin);
     if (rc != SQLITE_OK) {
         return tbk_sqlite_failed(session->db, rc, "starting a transaction", error);
@@ -289,35 +280,6 @@ static void sqlite_rollback_to(struct tbk_session *session)
     }
 }
 
-/* Waiting for a reader that stays, as a backup does, would stop the writer again
- * and again: after a wait in vain the log may double before the next. */
-static void checkpoint(struct tbk_session *session)
-{
-    const bool restart = session->wal_pages >= session->wal_pages_restart;
-    if (restart) {
-        tbk_sqlite_wait_for_lock(session->db, RESTART_WAIT_MS);
-    }
-    const int rc = sqlite3_wal_checkpoint_v2(
-        session->db, "main", restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    tbk_sqlite_wait_for_lock(session->db, session->storage->busy_timeout_ms);
-    session->wal_pages_checkpointed = session->wal_pages;
-    if (restart && rc == SQLITE_BUSY && session->wal_pages <= INT_MAX / 2) {
-        session->wal_pages_restart = 2 * session->wal_pages;
-    }
-}
-
-static void sqlite_maintain(struct tbk_session *session)
-{
-    tbk_sqlite_let_others_in(session);
-    if (session->wal_pages < session->wal_pages_checkpointed) { /* the log has started over */
-        session->wal_pages_checkpointed = 0;
-        session->wal_pages_restart = RESTART_PAGES;
-    }
-    if (session->wal_pages - session->wal_pages_checkpointed >= CHECKPOINT_PAGES) {
-        checkpoint(session);
-    }
-}
-
 const struct tbk_storage_ops tbk_sqlite_ops = {
     .name = "sqlite",
     .open = sqlite_open,
@@ -362,9 +324,11 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .series_scan = tbk_sqlite_series_scan,
     .series_get = tbk_sqlite_series_get,
     .series_prune = tbk_sqlite_series_prune,
-    .maintain = sqlite_maintain,
+    .maintain = tbk_sqlite_maintain,
     .backup = tbk_sqlite_backup,
     .restore = tbk_sqlite_restore,
     .vacuum = tbk_sqlite_vacuum,
     .check = tbk_sqlite_check,
+    .audit = tbk_sqlite_audit,
+    .repair = tbk_sqlite_repair,
 };

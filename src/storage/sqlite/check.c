@@ -221,7 +221,8 @@ static enum tbk_status check_objects(struct checking *checking, struct tbk_error
 
 /* --- all of it --- */
 
-static enum tbk_status open_model(const struct tbk_schema *schema, sqlite3 **ret_model, struct tbk_error *error)
+enum tbk_status tbk_sqlite_open_model(const struct tbk_schema *schema, sqlite3 **ret_model,
+                                      struct tbk_error *error)
 {
     struct tbk_storage storage = {.schema = schema, .lock_fd = -1};
     sqlite3 *model = NULL;
@@ -296,7 +297,7 @@ enum tbk_status tbk_sqlite_check(const struct tbk_storage_config *config,
     enum tbk_status status = tbk_sqlite_open_existing(config, &place, &file, &checking.db, error);
     if (status == TBK_OK) {
         tbk_sqlite_observe(checking.db, observer);
-        status = open_model(config->schema, &checking.model, error);
+        status = tbk_sqlite_open_model(config->schema, &checking.model, error);
     }
     if (status == TBK_OK) {
         status = check_all(&checking, &place, error);

@@ -12,6 +12,7 @@
 #include "storage/sqlite/sqlite.h"
 
 static const char wal_suffix[] = "-wal";
+static const char shm_suffix[] = "-shm";
 static const char lock_suffix[] = ".lock";
 
 /* Two names for one file would mean two locks and two logs, and the file would be
@@ -134,6 +135,14 @@ int64_t tbk_sqlite_log_bytes(const char *path)
     char log[PATH_MAX + sizeof wal_suffix];
     snprintf(log, sizeof log, "%s%s", path, wal_suffix);
     return tbk_sqlite_file_bytes(log);
+}
+
+int64_t tbk_sqlite_shared_memory_inode(const char *path)
+{
+    char shared[PATH_MAX + sizeof shm_suffix];
+    struct stat status;
+    snprintf(shared, sizeof shared, "%s%s", path, shm_suffix);
+    return stat(shared, &status) == 0 ? (int64_t)status.st_ino : 0;
 }
 
 void tbk_sqlite_release(struct tbk_storage *storage)

@@ -32,7 +32,7 @@ static bool lists(const char *folder, const struct stat *file)
     return found;
 }
 
-static void describe(const char *pid, char *out, size_t out_bytes)
+void tbk_sqlite_describe_process(const char *pid, char *out, size_t out_bytes)
 {
     char path[288];
     char name[64] = "";
@@ -61,7 +61,7 @@ bool tbk_sqlite_find_holder(const char *path, char *out, size_t out_bytes)
         char folder[288];
         snprintf(folder, sizeof folder, "/proc/%s/fd", entry->d_name);
         if (is_number(entry->d_name) && strcmp(entry->d_name, own) != 0 && lists(folder, &file)) {
-            describe(entry->d_name, out, out_bytes);
+            tbk_sqlite_describe_process(entry->d_name, out, out_bytes);
             found = true;
         }
     }

@@ -54,7 +54,8 @@ static enum tbk_status step_2(struct tbk_storage *storage, sqlite3 *db, struct t
         "updated_at TEXT NOT NULL) WITHOUT ROWID;"
         "CREATE TABLE tb_model_tenures (id INTEGER PRIMARY KEY, deployment_id INTEGER NOT NULL, version TEXT, "
         "model_type TEXT, promoted_at TEXT NOT NULL, demoted_at TEXT, rollback_reason TEXT);"
-        "CREATE INDEX tb_model_tenures_open ON tb_model_tenures (deployment_id) WHERE demoted_at IS NULL;",
+        "CREATE INDEX tb_model_tenures_open ON tb_model_tenures (deployment_id) WHERE demoted_at IS NULL;"
+        "INSERT INTO tb_meta SELECT 'results_before_events', ifnull(max(id),0) FROM signal_results;",
         "creating the tables of tradebook", error);
 }
 

@@ -25,6 +25,7 @@ struct tbk_storage {
     char path[PATH_MAX];
     int lock_fd;
     int64_t busy_timeout_ms;
+    int64_t log_bytes_max; /* 0: no limit */
     uint64_t secret;
     char changes[TBK_SQLITE_CHANGES_BYTES_MAX]; /* what opening changed, for people */
 };
@@ -75,6 +76,16 @@ struct tbk_series_statements {
     sqlite3_value *scanned_key; /* its time as it is stored; NULL: none yet */
 };
 
+/* The write-ahead log, as the write session knows it. Numbers of pages. */
+struct tbk_log_state {
+    int page_bytes;
+    int pages; /* after the last commit */
+    int pages_checkpointed;
+    int pages_max;          /* further commits are refused */
+    int pages_restart;      /* from this length on the writer waits for readers */
+    int pages_restart_next; /* the same, after waits in vain */
+};
+
 struct tbk_session {
     struct tbk_storage *storage;
     enum tbk_session_kind kind;
@@ -101,11 +112,9 @@ struct tbk_session {
     struct tbk_update_statement updates[TBK_SQLITE_UPDATES_CACHED];
     uint64_t clock;
     struct tbk_dynbuf sql; /* scratch */
-    int wal_pages;         /* in the log after the last commit */
-    int wal_pages_checkpointed;
-    int wal_pages_restart; /* from this length on the writer waits for readers */
-    int seen_version;      /* PRAGMA data_version when last looked at; 0: never */
-    int64_t others_us;     /* monotonic, when another program's commit was last seen; 0: never */
+    struct tbk_log_state log;
+    int seen_version;  /* PRAGMA data_version when last looked at; 0: never */
+    int64_t others_us; /* monotonic, when another program's commit was last seen; 0: never */
 };
 
 /* database.c: connections and errors */
@@ -131,6 +140,23 @@ void tbk_sqlite_look_for_others(struct tbk_session *session);
 void tbk_sqlite_let_others_in(const struct tbk_session *session);
 enum tbk_status tbk_sqlite_changed(struct tbk_session *session, bool *ret_changed, struct tbk_error *error);
 
+/* checkpoint.c: the length of the write-ahead log */
+
+/* For a write session, once. */
+enum tbk_status tbk_sqlite_watch_log(struct tbk_session *session, struct tbk_error *error);
+/* Before a transaction: RESOURCE_EXHAUSTED when the log is at its limit and cannot
+ * start over. */
+enum tbk_status tbk_sqlite_limit_log(struct tbk_session *session, struct tbk_error *error);
+/* See struct tbk_storage_ops. */
+enum tbk_status tbk_sqlite_maintain(struct tbk_session *session, struct tbk_error *error);
+
+/* holders.c: other programs */
+
+enum { TBK_PROCESS_NAME_BYTES = 96 };
+
+/* Writes "17 (python3)" for the process with the number pid. */
+void tbk_sqlite_describe_process(const char *pid, char *out, size_t out_bytes);
+
 /* files.c: the database as a file */
 
 /* Absolute path without symbolic links; the file itself need not exist. */
@@ -146,6 +172,9 @@ bool tbk_sqlite_is_named(int fd, const char *path);
 int64_t tbk_sqlite_file_bytes(const char *path);
 /* Of the log that belongs to the database at path. */
 int64_t tbk_sqlite_log_bytes(const char *path);
+
+/* Of the file through which programs share the log; 0 when there is none. */
+int64_t tbk_sqlite_shared_memory_inode(const char *path);
 
 /* migrate.c */
 
@@ -309,5 +338,14 @@ enum tbk_status tbk_sqlite_vacuum(const struct tbk_storage_config *config,
 enum tbk_status tbk_sqlite_check(const struct tbk_storage_config *config,
                                  const struct tbk_upkeep_observer *observer, struct tbk_arena *arena,
                                  struct tbk_check_report *ret_report, struct tbk_error *error);
+
+/* doctor.c, doctor_repair.c: see storage/audit.h */
+
+enum tbk_status tbk_sqlite_audit(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                                 const struct tbk_upkeep_observer *observer, struct tbk_arena *arena,
+                                 struct tbk_audit_report *ret_report, struct tbk_error *error);
+enum tbk_status tbk_sqlite_repair(const struct tbk_storage_config *config, const struct tbk_audit_options *options,
+                                  const struct tbk_upkeep_observer *observer, struct tbk_repair_report *ret_report,
+                                  struct tbk_error *error);
 
 #endif

@@ -13,9 +13,8 @@ enum { SUFFIX_BYTES_MAX = 64 };
 static const char *const log_suffixes[] = {"-wal", "-journal"};
 enum { LOG_COUNT = sizeof log_suffixes / sizeof log_suffixes[0] };
 
-/* The place of a database that is not opened as a storage. */
-static enum tbk_status find_place(const struct tbk_storage_config *config, struct tbk_storage *place,
-                                  struct tbk_error *error)
+enum tbk_status tbk_sqlite_find_place(const struct tbk_storage_config *config, struct tbk_storage *place,
+                                      struct tbk_error *error)
 {
     memset(place, 0, sizeof *place);
     place->schema = config->schema;
@@ -27,7 +26,7 @@ static enum tbk_status find_place(const struct tbk_storage_config *config, struc
 enum tbk_status tbk_sqlite_open_existing(const struct tbk_storage_config *config, struct tbk_storage *place,
                                          struct stat *ret_file, sqlite3 **ret_db, struct tbk_error *error)
 {
-    const enum tbk_status status = find_place(config, place, error);
+    const enum tbk_status status = tbk_sqlite_find_place(config, place, error);
     if (status != TBK_OK) {
         return status;
     }
@@ -165,7 +164,7 @@ static enum tbk_status refuse_holder(const char *path, struct tbk_error *error)
 static enum tbk_status take(const struct tbk_storage_config *config, struct tbk_storage *place,
                             struct tbk_error *error)
 {
-    enum tbk_status status = find_place(config, place, error);
+    enum tbk_status status = tbk_sqlite_find_place(config, place, error);
     if (status == TBK_OK) {
         status = tbk_sqlite_take(place, error);
     }

@@ -53,11 +53,20 @@ enum tbk_status tbk_sqlite_ended(sqlite3 *db, int rc, const char *doing, struct 
 
 /* upkeep.c */
 
+/* The place of a database that is not opened as a storage. */
+enum tbk_status tbk_sqlite_find_place(const struct tbk_storage_config *config, struct tbk_storage *place,
+                                      struct tbk_error *error);
 /* Opens a database that exists for reading; fills place. NOT_FOUND. */
 enum tbk_status tbk_sqlite_open_existing(const struct tbk_storage_config *config, struct tbk_storage *place,
                                          struct stat *ret_file, sqlite3 **ret_db, struct tbk_error *error);
 /* Closes it. If nobody else has it open, no empty log stays behind. */
 void tbk_sqlite_close_existing(const struct tbk_storage *place, sqlite3 *db);
+
+/* check.c */
+
+/* A new database in memory, for sqlite3_close. */
+enum tbk_status tbk_sqlite_open_model(const struct tbk_schema *schema, sqlite3 **ret_model,
+                                      struct tbk_error *error);
 
 /* holders.c: other programs */
 
