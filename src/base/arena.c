@@ -20,6 +20,9 @@ struct tbk_arena {
     size_t bytes_max;
     size_t bytes_left; /* of bytes_max, not yet taken by a block */
     bool overflowed;
+    bool starved;
+    bool ignores_budget;
+    struct tbk_budget *budget;
     ProtobufCAllocator allocator;
     _Alignas(max_align_t) char first[];
 };
@@ -62,8 +65,16 @@ struct tbk_arena *tbk_arena_create(size_t first_bytes, size_t bytes_max)
     return arena;
 }
 
+static size_t blocks_bytes_max(const struct tbk_arena *arena)
+{
+    return arena->bytes_max > arena->first_bytes ? arena->bytes_max - arena->first_bytes : 0;
+}
+
 static void free_blocks(struct tbk_arena *arena)
 {
+    if (arena->blocks != NULL) {
+        tbk_budget_give(arena->budget, blocks_bytes_max(arena) - arena->bytes_left);
+    }
     while (arena->blocks != NULL) {
         struct block *next = arena->blocks->next;
         free(arena->blocks);
@@ -85,8 +96,10 @@ void tbk_arena_reset(struct tbk_arena *arena)
     free_blocks(arena);
     arena->position = arena->first;
     arena->end = arena->first + arena->first_bytes;
-    arena->bytes_left = arena->bytes_max > arena->first_bytes ? arena->bytes_max - arena->first_bytes : 0;
+    arena->bytes_left = blocks_bytes_max(arena);
     arena->overflowed = false;
+    arena->starved = false;
+    arena->ignores_budget = false;
 }
 
 /* Makes a new block the one allocated from; what is left of the old one stays
@@ -101,8 +114,15 @@ static bool add_block(struct tbk_arena *arena, size_t bytes)
     if (block_bytes > arena->bytes_left) {
         block_bytes = bytes;
     }
+    if (arena->ignores_budget) {
+        tbk_budget_owe(arena->budget, block_bytes);
+    } else if (!tbk_budget_take(arena->budget, block_bytes)) {
+        arena->starved = true;
+        return false;
+    }
     struct block *block = malloc(sizeof *block + block_bytes);
     if (block == NULL) {
+        tbk_budget_give(arena->budget, block_bytes);
         return false;
     }
     block->next = arena->blocks;
@@ -167,6 +187,21 @@ char *tbk_arena_printf(struct tbk_arena *arena, const char *format, ...)
 bool tbk_arena_overflowed(const struct tbk_arena *arena)
 {
     return arena->overflowed;
+}
+
+bool tbk_arena_starved(const struct tbk_arena *arena)
+{
+    return arena->starved;
+}
+
+void tbk_arena_set_budget(struct tbk_arena *arena, struct tbk_budget *budget)
+{
+    arena->budget = budget;
+}
+
+void tbk_arena_ignore_budget(struct tbk_arena *arena)
+{
+    arena->ignores_budget = true;
 }
 
 ProtobufCAllocator *tbk_arena_allocator(struct tbk_arena *arena)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/budget.h"
+
 struct tbk_arena;
 
 /* Creates an arena with a first block of first_bytes and a limit of bytes_max in
@@ -18,7 +20,13 @@ struct tbk_arena;
 struct tbk_arena *tbk_arena_create(size_t first_bytes, size_t bytes_max);
 void tbk_arena_destroy(struct tbk_arena *arena);
 
-/* Frees everything allocated; keeps the first block. Clears the overflow mark. */
+/* Further blocks are counted in a budget, which outlives the arena; allocations fail
+ * when it is used up. */
+void tbk_arena_set_budget(struct tbk_arena *arena, struct tbk_budget *budget);
+/* From now until the next reset the budget counts but does not refuse. */
+void tbk_arena_ignore_budget(struct tbk_arena *arena);
+
+/* Frees everything allocated; keeps the first block. Clears the marks below. */
 void tbk_arena_reset(struct tbk_arena *arena);
 
 /* Memory aligned for any type, not initialised; NULL when the limit or the
@@ -32,6 +40,9 @@ char *tbk_arena_printf(struct tbk_arena *arena, const char *format, ...) __attri
 
 /* Whether an allocation failed since the last reset because of the limit. */
 bool tbk_arena_overflowed(const struct tbk_arena *arena);
+
+/* The same because of the budget. */
+bool tbk_arena_starved(const struct tbk_arena *arena);
 
 /* The arena as an allocator for protobuf-c; its free does nothing. Lives as long
  * as the arena. */

@@ -1,6 +1,7 @@
 tbk_layer(base
   SOURCES
     base/arena.c
+    base/budget.c
     base/dynbuf.c
     base/error.c
     base/log.c

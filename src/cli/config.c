@@ -51,6 +51,9 @@ static const struct setting settings[] = {
      "Requests that wait, for readers and for the writer each; further ones answer RESOURCE_EXHAUSTED"},
     {"message-bytes", "BYTES", KIND_WHOLE, FIELD(message_bytes), 1024, 64 << 20, NULL, "1048576",
      "Largest request; a larger one answers RESOURCE_EXHAUSTED, one above twice this closes the connection"},
+    {"memory", "BYTES", KIND_WHOLE, FIELD(memory_bytes), 1 << 20, 1e15, NULL, "268435456",
+     "Memory of all requests under way, small ones aside; further large ones answer RESOURCE_EXHAUSTED. At least "
+     "what one request may need"},
     {"timeout-default", "MS", KIND_WHOLE, FIELD(timeout_default_ms), 1, 86400000, NULL, "10000",
      "Time of a request that gives none"},
     {"timeout-max", "MS", KIND_WHOLE, FIELD(timeout_max_ms), 1, 86400000, NULL, "300000",

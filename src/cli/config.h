@@ -30,6 +30,7 @@ struct tbk_config {
     int64_t connections;
     int64_t queue;
     int64_t message_bytes;
+    int64_t memory_bytes;
     int64_t timeout_default_ms;
     int64_t timeout_max_ms;
     int64_t send_timeout_ms;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "analytics/analytics.h"
+#include "base/budget.h"
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "cli/backup_schedule.h"
@@ -47,6 +48,7 @@ struct serving {
     struct tbk_storage *storage;
     struct tbk_storage_info info;
     struct tbk_analytics *analytics;
+    struct tbk_budget memory; /* of requests */
     struct tbk_service_context context;
     struct tbk_broadcast *broadcast;
     struct tbk_dispatch *dispatch;
@@ -138,9 +140,24 @@ static enum tbk_status start_broadcast(struct serving *serving, struct tbk_error
     return tbk_broadcast_create(&config, &serving->broadcast, error);
 }
 
+static size_t arena_bytes_max(const struct tbk_config *settings)
+{
+    return ARENA_BYTES_MIN + ARENA_PER_MESSAGE_BYTE * (size_t)settings->message_bytes;
+}
+
+/* A request alone always finds the memory that it may have, and for its answer. */
+static void set_memory(struct serving *serving)
+{
+    const struct tbk_config *settings = &serving->config;
+    const size_t least = 2 * ((size_t)settings->message_bytes + arena_bytes_max(settings));
+    const size_t given = (size_t)settings->memory_bytes;
+    serving->memory.bytes_max = given > least ? given : least;
+}
+
 static enum tbk_status start_dispatch(struct serving *serving, struct tbk_error *error)
 {
     const struct tbk_config *settings = &serving->config;
+    set_memory(serving);
     serving->context = (struct tbk_service_context){
         .schema = serving->schema,
         .ops = serving->ops,
@@ -159,7 +176,8 @@ static enum tbk_status start_dispatch(struct serving *serving, struct tbk_error 
         /* Reads that wait hold contexts; the other half is for work. */
         .waiting_max = (unsigned)settings->contexts / 2,
         .request_bytes_max = (size_t)settings->message_bytes,
-        .arena_bytes_max = ARENA_BYTES_MIN + ARENA_PER_MESSAGE_BYTE * (size_t)settings->message_bytes,
+        .arena_bytes_max = arena_bytes_max(settings),
+        .memory = &serving->memory,
         .timeout_default_ms = settings->timeout_default_ms,
         .timeout_max_ms = settings->timeout_max_ms,
         .request_retention_s = settings->request_retention_s,
@@ -184,6 +202,7 @@ static enum tbk_status start_server(struct serving *serving, struct tbk_error *e
         /* Up to here dispatch can still say that a message is too large. */
         .message_bytes_max = 2 * (size_t)settings->message_bytes,
         .send_timeout_ms = settings->send_timeout_ms,
+        .memory = &serving->memory,
         .ipc_permissions = (unsigned)settings->ipc_mode,
     };
     return tbk_server_create(&config, &serving->server, error);

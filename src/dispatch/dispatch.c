@@ -97,6 +97,14 @@ static void check_the_rest(const struct tbk_dispatch *dispatch, struct tbk_job *
     }
 }
 
+static enum tbk_status no_memory(const struct tbk_dispatch *dispatch, struct tbk_job *job)
+{
+    return tbk_error_set(&job->error, TBK_RESOURCE_EXHAUSTED,
+                         "The requests under way have all the memory that they may (--memory, %zu MiB). Try again "
+                         "after a pause, or send less at once.",
+                         dispatch->config.memory->bytes_max >> 20);
+}
+
 static enum tbk_status decode_payload(const struct tbk_dispatch *dispatch, struct tbk_job *job)
 {
     const struct tbk_envelope *envelope = &job->envelope;
@@ -112,6 +120,9 @@ static enum tbk_status decode_payload(const struct tbk_dispatch *dispatch, struc
     }
     if (job->request != NULL) {
         return TBK_OK;
+    }
+    if (tbk_arena_starved(job->arena)) {
+        return no_memory(dispatch, job);
     }
     if (tbk_arena_overflowed(job->arena)) {
         return tbk_error_set(&job->error, TBK_INVALID_ARGUMENT,
@@ -207,6 +218,19 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
     tbk_reply_send(&dispatch->pool, job, false);
 }
 
+void tbk_dispatch_refuse(struct tbk_dispatch *dispatch, struct tbk_responder *responder)
+{
+    struct tbk_job *job = tbk_job_take(&dispatch->pool, responder);
+    if (job == NULL) {
+        responder->discard(responder, false);
+        return;
+    }
+    job->envelope = (struct tbk_envelope){.method = "", .client = ""};
+    no_memory(dispatch, job);
+    tbk_reply_error(job);
+    tbk_reply_send(&dispatch->pool, job, false);
+}
+
 void tbk_dispatch_finish(struct tbk_dispatch *dispatch, struct tbk_job *job, bool more)
 {
     tbk_reply_send(&dispatch->pool, job, more);
@@ -221,7 +245,7 @@ enum tbk_status tbk_dispatch_create(const struct tbk_dispatch_config *config, st
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while starting.");
     }
     dispatch->config = *config;
-    tbk_job_pool_init(&dispatch->pool, config->arena_bytes_max);
+    tbk_job_pool_init(&dispatch->pool, config->arena_bytes_max, config->memory);
     pthread_mutex_init(&dispatch->drain_mutex, NULL);
     pthread_cond_init(&dispatch->drained, NULL);
     tbk_waiters_init(&dispatch->waiters, dispatch, config->waiting_max);

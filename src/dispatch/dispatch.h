@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "services/service.h"
 
@@ -47,6 +48,7 @@ struct tbk_dispatch_config {
     unsigned waiting_max;                      /* reads that wait for events */
     size_t request_bytes_max;                  /* larger requests answer RESOURCE_EXHAUSTED */
     size_t arena_bytes_max;                    /* memory of one request */
+    struct tbk_budget *memory;                 /* of all requests, shared with the transport; outlives dispatch */
     int64_t timeout_default_ms;                /* for requests without timeout_ms */
     int64_t timeout_max_ms;                    /* larger timeouts are taken as this */
     int64_t request_retention_s;               /* how long answers to request ids are kept */
@@ -67,6 +69,10 @@ enum tbk_status tbk_dispatch_create(const struct tbk_dispatch_config *config, st
  * the responder is called. Any thread. */
 void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *responder, const uint8_t *data,
                          size_t length);
+
+/* Answers a request, whose bytes the transport did not keep, that there is no memory
+ * for it. Any thread. */
+void tbk_dispatch_refuse(struct tbk_dispatch *dispatch, struct tbk_responder *responder);
 
 /* From now on submitted requests answer UNAVAILABLE; returns when everything
  * that was queued is answered. */

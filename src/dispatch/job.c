@@ -4,11 +4,12 @@
 
 #include "base/timestamp.h"
 
-void tbk_job_pool_init(struct tbk_job_pool *pool, size_t arena_bytes_max)
+void tbk_job_pool_init(struct tbk_job_pool *pool, size_t arena_bytes_max, struct tbk_budget *memory)
 {
     pthread_mutex_init(&pool->mutex, NULL);
     pool->free = NULL;
     pool->arena_bytes_max = arena_bytes_max;
+    pool->memory = memory;
 }
 
 static void destroy(struct tbk_job *job)
@@ -38,6 +39,8 @@ static struct tbk_job *create(const struct tbk_job_pool *pool)
         free(job);
         return NULL;
     }
+    tbk_arena_set_budget(job->arena, pool->memory);
+    job->memory = pool->memory;
     return job;
 }
 

@@ -18,6 +18,7 @@ struct tbk_job {
     struct tbk_job *next; /* in a queue or in the pool */
     struct tbk_responder *responder;
     struct tbk_arena *arena;
+    const struct tbk_budget *memory; /* that of the pool */
     struct tbk_envelope envelope;
     const struct tbk_method *method;
     ProtobufCMessage *request;
@@ -34,9 +35,11 @@ struct tbk_job_pool {
     pthread_mutex_t mutex;
     struct tbk_job *free;
     size_t arena_bytes_max;
+    struct tbk_budget *memory;
 };
 
-void tbk_job_pool_init(struct tbk_job_pool *pool, size_t arena_bytes_max);
+/* memory: of all jobs' arenas beyond their first blocks; may be NULL. */
+void tbk_job_pool_init(struct tbk_job_pool *pool, size_t arena_bytes_max, struct tbk_budget *memory);
 void tbk_job_pool_fini(struct tbk_job_pool *pool);
 
 /* A clean job for this responder; NULL when memory is exhausted. */

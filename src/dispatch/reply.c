@@ -50,6 +50,14 @@ enum tbk_status tbk_reply_response(struct tbk_job *job, const ProtobufCMessage *
                                    const uint8_t **ret_payload, size_t *ret_bytes)
 {
     const size_t bytes = protobuf_c_message_get_packed_size(response);
+    /* A write has had its effect: its answer must go out. */
+    if (job->method->kind != TBK_METHOD_WRITE && !tbk_budget_fits(job->memory, tbk_budget_counted(bytes))) {
+        return tbk_error_set(
+            &job->error, TBK_RESOURCE_EXHAUSTED,
+            "There is no memory for an answer of %zu bytes just now (--memory). Try again after a "
+            "pause, or ask for less at once.",
+            bytes);
+    }
     uint8_t *payload = reserve(job, bytes);
     if (payload == NULL) {
         return job->error.status;

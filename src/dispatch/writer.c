@@ -87,6 +87,7 @@ static enum tbk_status remember(struct tbk_writer *writer, struct tbk_job *job, 
  * the transaction as a whole cannot go on; job->error then says why. */
 static bool execute(struct tbk_writer *writer, struct tbk_job *job)
 {
+    tbk_arena_ignore_budget(job->arena); /* what was accepted is finished */
     /* A late retry first: "not executed" must not be said of what was executed. */
     enum tbk_status status = replay(writer, job);
     if (status == TBK_NOT_FOUND && tbk_job_expired(job, tbk_monotonic_us())) {

@@ -19,11 +19,14 @@ struct exchange {
     nng_aio *send_aio;
     nng_msg *request;
     nng_msg *reply;
+    size_t request_counted; /* in the budget */
+    size_t reply_counted;
     nng_pipe pipe; /* of the request */
 };
 
 struct tbk_exchanges {
     struct tbk_dispatch *dispatch;
+    struct tbk_budget *memory;
     nng_duration send_timeout_ms;
     unsigned count;
     atomic_uint busy;    /* received and not yet answered */
@@ -33,6 +36,12 @@ struct tbk_exchanges {
     pthread_cond_t idle;
     struct exchange items[];
 };
+
+static void give(size_t *counted, struct exchange *exchange)
+{
+    tbk_budget_give(exchange->all->memory, *counted);
+    *counted = 0;
+}
 
 static void start_receive(struct exchange *exchange)
 {
@@ -71,6 +80,12 @@ static void on_received(void *argument)
     nng_aio_set_msg(exchange->receive_aio, NULL);
     exchange->pipe = nng_msg_get_pipe(exchange->request);
     atomic_fetch_add(&exchange->all->busy, 1);
+    const size_t counted = tbk_budget_counted(nng_msg_len(exchange->request));
+    if (!tbk_budget_take(exchange->all->memory, counted)) {
+        tbk_dispatch_refuse(exchange->all->dispatch, &exchange->responder);
+        return;
+    }
+    exchange->request_counted = counted;
     tbk_dispatch_submit(exchange->all->dispatch, &exchange->responder, nng_msg_body(exchange->request),
                         nng_msg_len(exchange->request));
     /* From here on the exchange may already serve its next request. */
@@ -82,6 +97,7 @@ static void on_sent(void *argument)
     struct exchange *exchange = argument;
     atomic_fetch_sub(&exchange->all->sending, 1);
     int failure = nng_aio_result(exchange->send_aio);
+    give(&exchange->reply_counted, exchange);
     if (failure != 0) {
         nng_msg_free(nng_aio_get_msg(exchange->send_aio));
         nng_aio_set_msg(exchange->send_aio, NULL);
@@ -100,6 +116,7 @@ static void drop_request(struct exchange *exchange)
 {
     nng_msg_free(exchange->request);
     exchange->request = NULL;
+    give(&exchange->request_counted, exchange);
 }
 
 static void drop_reply(struct exchange *exchange)
@@ -107,13 +124,18 @@ static void drop_reply(struct exchange *exchange)
     if (exchange->reply != NULL)
         nng_msg_free(exchange->reply);
     exchange->reply = NULL;
+    give(&exchange->reply_counted, exchange);
 }
 
 static uint8_t *responder_reserve(struct tbk_responder *responder, size_t length)
 {
     struct exchange *exchange = exchange_of(responder);
     drop_reply(exchange);
-    return nng_msg_alloc(&exchange->reply, length) == 0 ? nng_msg_body(exchange->reply) : NULL;
+    if (nng_msg_alloc(&exchange->reply, length) != 0)
+        return NULL;
+    exchange->reply_counted = tbk_budget_counted(length);
+    tbk_budget_owe(exchange->all->memory, exchange->reply_counted);
+    return nng_msg_body(exchange->reply);
 }
 
 /* nng sends each reply by itself, so nothing is held back. */
@@ -168,13 +190,14 @@ static void exchange_fini(struct exchange *exchange)
 }
 
 enum tbk_status tbk_exchanges_create(nng_socket socket, struct tbk_dispatch *dispatch, unsigned count,
-                                     int64_t send_timeout_ms, struct tbk_exchanges **ret_exchanges,
-                                     struct tbk_error *error)
+                                     int64_t send_timeout_ms, struct tbk_budget *memory,
+                                     struct tbk_exchanges **ret_exchanges, struct tbk_error *error)
 {
     struct tbk_exchanges *all = calloc(1, sizeof *all + count * sizeof all->items[0]);
     if (all == NULL)
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "out of memory for %u contexts", count);
     all->dispatch = dispatch;
+    all->memory = memory;
     all->send_timeout_ms = (nng_duration)send_timeout_ms;
     all->count = count;
     pthread_mutex_init(&all->lock, NULL);

@@ -20,10 +20,11 @@
 
 struct tbk_exchanges;
 
-/* Opens count contexts on socket; none receives yet. */
+/* Opens count contexts on socket; none receives yet. memory: see struct
+ * tbk_server_config. */
 enum tbk_status tbk_exchanges_create(nng_socket socket, struct tbk_dispatch *dispatch, unsigned count,
-                                     int64_t send_timeout_ms, struct tbk_exchanges **ret_exchanges,
-                                     struct tbk_error *error) TBK_MUST_CHECK;
+                                     int64_t send_timeout_ms, struct tbk_budget *memory,
+                                     struct tbk_exchanges **ret_exchanges, struct tbk_error *error) TBK_MUST_CHECK;
 
 /* Starts receiving. */
 void tbk_exchanges_start(struct tbk_exchanges *exchanges);

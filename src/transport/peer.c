@@ -24,6 +24,7 @@ struct reply {
     const uint8_t *bytes;
     size_t length;
     struct tbk_shared_frame *shared; /* what bytes are of, or NULL */
+    size_t counted;                  /* in the budget */
     uint8_t own[];
 };
 
@@ -35,6 +36,8 @@ struct request {
     size_t backtrace_bytes;
     size_t length;
     size_t got;
+    size_t kept;    /* of length; the rest of a request that is refused is forgotten */
+    size_t counted; /* in the budget */
     uint8_t payload[];
 };
 
@@ -78,6 +81,29 @@ struct tbk_peer_links *tbk_peer_links(struct tbk_peer *peer)
     return &peer->links;
 }
 
+static struct tbk_budget *memory_of(const struct tbk_peer *peer)
+{
+    return tbk_streams_settings(peer->streams)->memory;
+}
+
+static void free_reply(const struct tbk_peer *peer, struct reply *reply)
+{
+    if (reply == NULL)
+        return;
+    tbk_budget_give(memory_of(peer), reply->counted);
+    tbk_shared_frame_release(reply->shared);
+    free(reply);
+}
+
+static void free_request(const struct tbk_peer *peer, struct request *request)
+{
+    if (request == NULL)
+        return;
+    tbk_budget_give(memory_of(peer), request->counted);
+    free_reply(peer, request->reply);
+    free(request);
+}
+
 static void hold(struct tbk_peer *peer)
 {
     atomic_fetch_add(&peer->references, 1);
@@ -89,12 +115,12 @@ static void release(struct tbk_peer *peer)
     if (atomic_fetch_sub(&peer->references, 1) != 1)
         return;
     struct tbk_streams *streams = peer->streams;
+    free_request(peer, peer->request);
     tbk_streams_unlink(streams, peer);
     nng_aio_reap(peer->read_aio);
     nng_aio_reap(peer->write_aio);
     nng_stream_free(peer->stream);
     pthread_mutex_destroy(&peer->lock);
-    free(peer->request);
     free(peer);
     tbk_streams_freed(streams);
 }
@@ -195,8 +221,7 @@ static void drop_reply(struct tbk_peer *peer, struct reply **link)
         peer->last_reply = link;
     peer->unread_replies--;
     peer->unread_bytes -= reply->length;
-    tbk_shared_frame_release(reply->shared);
-    free(reply);
+    free_reply(peer, reply);
     tbk_streams_paid(peer->streams);
 }
 
@@ -349,10 +374,12 @@ static uint8_t *responder_reserve(struct tbk_responder *responder, size_t length
     struct request *request = (struct request *)responder;
     bool ipc = request->peer->ipc;
     size_t head_bytes = tbk_frame_head_bytes(ipc);
-    free(request->reply);
+    free_reply(request->peer, request->reply);
     request->reply = reply_create(head_bytes + request->backtrace_bytes + length);
     if (request->reply == NULL)
         return NULL;
+    request->reply->counted = tbk_budget_counted(length);
+    tbk_budget_owe(memory_of(request->peer), request->reply->counted);
     uint8_t *out = request->reply->own;
     tbk_frame_head_write(ipc, request->backtrace_bytes + length, out);
     memcpy(out + head_bytes, request->payload, request->backtrace_bytes);
@@ -363,8 +390,7 @@ static void finish(struct request *request)
 {
     struct tbk_peer *peer = request->peer;
     struct tbk_streams *streams = peer->streams;
-    free(request->reply);
-    free(request);
+    free_request(peer, request);
     tbk_streams_give_slot(streams);
     tbk_streams_paid(streams);
     release(peer);
@@ -390,14 +416,23 @@ static void responder_discard(struct tbk_responder *responder, bool more)
 
 /* Reading ------------------------------------------------------------------ */
 
+/* A large request that finds no memory keeps its backtrace alone, to be refused when
+ * it is there. */
 static struct request *request_create(struct tbk_peer *peer, size_t length)
 {
-    struct request *request = malloc(sizeof *request + length);
+    size_t counted = tbk_budget_counted(length);
+    bool refused = !tbk_budget_take(memory_of(peer), counted);
+    size_t kept = refused ? TBK_BACKTRACE_BYTES_MAX : length;
+    struct request *request = malloc(sizeof *request + kept);
+    if (request == NULL && !refused)
+        tbk_budget_give(memory_of(peer), counted);
     if (request != NULL)
         *request = (struct request){
             .responder = {.reserve = responder_reserve, .send = responder_send, .discard = responder_discard},
             .peer = peer,
             .length = length,
+            .kept = kept,
+            .counted = refused ? 0 : counted,
         };
     return request;
 }
@@ -413,7 +448,8 @@ static void fill_request(struct tbk_peer *peer)
     struct request *request = peer->request;
     size_t missing = request->length - request->got;
     size_t bytes = missing < input_bytes(peer) ? missing : input_bytes(peer);
-    memcpy(request->payload + request->got, peer->input + peer->input_begin, bytes);
+    size_t room = request->got < request->kept ? request->kept - request->got : 0;
+    memcpy(request->payload + request->got, peer->input + peer->input_begin, bytes < room ? bytes : room);
     request->got += bytes;
     peer->input_begin += bytes;
 }
@@ -468,7 +504,7 @@ static bool pause_reading(struct tbk_peer *peer)
 static enum step submit(struct tbk_peer *peer)
 {
     struct request *request = peer->request;
-    request->backtrace_bytes = tbk_backtrace_bytes(request->payload, request->length);
+    request->backtrace_bytes = tbk_backtrace_bytes(request->payload, request->kept);
     if (request->backtrace_bytes == 0)
         return STEP_CLOSE;
     if (!peer->has_slot) {
@@ -480,8 +516,12 @@ static enum step submit(struct tbk_peer *peer)
     peer->idle = true;
     hold(peer);
     tbk_streams_owe(peer->streams);
-    tbk_dispatch_submit(tbk_streams_settings(peer->streams)->dispatch, &request->responder,
-                        request->payload + request->backtrace_bytes, request->length - request->backtrace_bytes);
+    struct tbk_dispatch *dispatch = tbk_streams_settings(peer->streams)->dispatch;
+    if (request->kept < request->length)
+        tbk_dispatch_refuse(dispatch, &request->responder);
+    else
+        tbk_dispatch_submit(dispatch, &request->responder, request->payload + request->backtrace_bytes,
+                            request->length - request->backtrace_bytes);
     return STEP_AGAIN;
 }
 
@@ -518,7 +558,8 @@ static nng_duration read_timeout(struct tbk_peer *peer)
 static bool start_read(struct tbk_peer *peer)
 {
     nng_iov part;
-    peer->direct = peer->request != NULL && peer->request->length - peer->request->got > INPUT_BYTES;
+    peer->direct = peer->request != NULL && peer->request->kept == peer->request->length &&
+                   peer->request->length - peer->request->got > INPUT_BYTES;
     if (peer->direct) {
         part.iov_buf = peer->request->payload + peer->request->got;
         part.iov_len = peer->request->length - peer->request->got;

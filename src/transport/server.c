@@ -22,6 +22,7 @@ static enum tbk_status open_streams(struct tbk_server *server, const struct tbk_
         .slots = config->contexts,
         .message_bytes_max = config->message_bytes_max,
         .send_timeout_ms = config->send_timeout_ms,
+        .memory = config->memory,
         .connections = &server->endpoints.connections,
         .connections_max = config->connections_max,
     };
@@ -39,7 +40,7 @@ static enum tbk_status start(struct tbk_server *server, const struct tbk_server_
     enum tbk_status status = tbk_endpoints_open_socket(&server->endpoints, nng_rep0_open, error);
     if (status == TBK_OK)
         status = tbk_exchanges_create(server->endpoints.socket, config->dispatch, config->contexts,
-                                      config->send_timeout_ms, &server->exchanges, error);
+                                      config->send_timeout_ms, config->memory, &server->exchanges, error);
     if (status == TBK_OK && tbk_streams_needed(nng_version()))
         status = open_streams(server, config, error);
     if (status == TBK_OK)

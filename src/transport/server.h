@@ -24,11 +24,12 @@ struct tbk_server_config {
     struct tbk_dispatch *dispatch;
     const char *const *listen_urls; /* tcp://HOST:PORT (port 0 picks one), ipc:///PATH, ws://HOST:PORT/PATH */
     size_t listen_url_count;
-    unsigned contexts;        /* requests in flight */
-    unsigned connections_max; /* further ones are closed at once */
-    size_t message_bytes_max; /* a larger message closes the connection */
-    int64_t send_timeout_ms;  /* a peer that takes longer to accept its reply is disconnected */
-    unsigned ipc_permissions; /* mode bits of ipc sockets */
+    unsigned contexts;         /* requests in flight */
+    unsigned connections_max;  /* further ones are closed at once */
+    size_t message_bytes_max;  /* a larger message closes the connection */
+    struct tbk_budget *memory; /* of large requests and replies, shared with dispatch; outlives the server */
+    int64_t send_timeout_ms;   /* a peer that takes longer to accept its reply is disconnected */
+    unsigned ipc_permissions;  /* mode bits of ipc sockets */
 };
 
 /* Whether url is one to listen on, as far as can be told without doing so. */

@@ -41,7 +41,8 @@ struct tbk_streams_config {
     unsigned slots;                /* requests in flight */
     size_t message_bytes_max;
     int64_t send_timeout_ms;
-    atomic_uint *connections; /* open now, shared with other transports */
+    struct tbk_budget *memory; /* see struct tbk_server_config; NULL: no limit */
+    atomic_uint *connections;  /* open now, shared with other transports */
     unsigned connections_max;
 };
 

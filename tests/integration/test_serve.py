@@ -99,7 +99,7 @@ def test_help_lists_every_setting(tmp_path):
     done = run_serve(tmp_path, "--help")
     assert done.returncode == 0
     for name in ["db", "listen", "breakeven-band", "readers", "contexts", "connections", "queue", "message-bytes",
-                 "timeout-default", "timeout-max", "send-timeout", "request-retention", "wal-limit",
+                 "timeout-default", "timeout-max", "send-timeout", "request-retention", "wal-limit", "memory",
                  "event-retention", "heartbeat-ms", "events", "ipc-mode", "log-level",
                  "log-format", "ready-fd", "quiet", "config"]:
         assert f"--{name}" in done.stdout

@@ -108,6 +108,12 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
         answer(responder, data, length);
 }
 
+void tbk_dispatch_refuse(struct tbk_dispatch *dispatch, struct tbk_responder *responder)
+{
+    (void)dispatch;
+    answer(responder, (const uint8_t *)"refused", 7);
+}
+
 void tbk_dispatch_drain(struct tbk_dispatch *dispatch)
 {
     pthread_mutex_lock(&dispatch->lock);

@@ -101,6 +101,45 @@ static void test_arena_allocator_allocates_from_arena(void **state)
     tbk_arena_destroy(NULL);
 }
 
+static void test_budget_is_shared_and_given_back(void **state)
+{
+    (void)state;
+    struct tbk_budget budget = {.bytes_max = 1000};
+    struct tbk_arena *arenas[] = {tbk_arena_create(64, 10000), tbk_arena_create(64, 10000)};
+    tbk_arena_set_budget(arenas[0], &budget);
+    tbk_arena_set_budget(arenas[1], &budget);
+    assert_non_null(tbk_arena_alloc(arenas[0], 64)); /* the first block is not counted */
+    assert_int_equal(budget.used, 0);
+    assert_non_null(tbk_arena_alloc(arenas[0], 600));
+    assert_null(tbk_arena_alloc(arenas[1], 600));
+    assert_true(tbk_arena_starved(arenas[1]));
+    assert_false(tbk_arena_overflowed(arenas[1]));
+    tbk_arena_reset(arenas[0]);
+    assert_int_equal(budget.used, 0);
+    tbk_arena_reset(arenas[1]);
+    assert_false(tbk_arena_starved(arenas[1]));
+    assert_non_null(tbk_arena_alloc(arenas[1], 600));
+    tbk_arena_destroy(arenas[0]);
+    tbk_arena_destroy(arenas[1]);
+    assert_int_equal(budget.used, 0);
+}
+
+static void test_budget_that_is_ignored_counts_all_the_same(void **state)
+{
+    (void)state;
+    struct tbk_budget budget = {.bytes_max = 100};
+    struct tbk_arena *arena = tbk_arena_create(64, 10000);
+    tbk_arena_set_budget(arena, &budget);
+    tbk_arena_ignore_budget(arena);
+    assert_non_null(tbk_arena_alloc(arena, 600));
+    assert_true(budget.used >= 600);
+    assert_false(tbk_budget_fits(&budget, 1));
+    tbk_arena_reset(arena);
+    assert_int_equal(budget.used, 0);
+    assert_null(tbk_arena_alloc(arena, 600));
+    tbk_arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +151,8 @@ int main(void)
         cmocka_unit_test(test_arena_zalloc_after_reset_is_zero),
         cmocka_unit_test(test_arena_text_is_terminated),
         cmocka_unit_test(test_arena_allocator_allocates_from_arena),
+        cmocka_unit_test(test_budget_is_shared_and_given_back),
+        cmocka_unit_test(test_budget_that_is_ignored_counts_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static void count_answer(struct tbk_responder *responder, bool more)
 static int set_up(void **state)
 {
     struct tbk_dispatch *dispatch = calloc(1, sizeof *dispatch);
-    tbk_job_pool_init(&dispatch->pool, ARENA_BYTES_MAX);
+    tbk_job_pool_init(&dispatch->pool, ARENA_BYTES_MAX, NULL);
     tbk_queue_init(&dispatch->readers.queue, 1);
     tbk_waiters_init(&dispatch->waiters, dispatch, WAITING_MAX);
     pthread_mutex_init(&dispatch->relay.mutex, NULL);
