@@ -313,7 +313,7 @@ static void write_some(const struct tbk_storage_ops *ops, struct tbk_storage *st
         ok(ops->theories_grade(session, 1, true, &graded, error), error);
         ok(ops->cursor_move(session, "alerts", 1, true, 1, error), error);
         ok(ops->event_prune(session, TBK_TIMESTAMP_MAX, 10, &rows, error), error);
-        ok(ops->request_prune(session, TBK_TIMESTAMP_MAX, 1, &rows, error), error);
+        ok(ops->request_prune(session, TBK_TIMESTAMP_MAX, TBK_TIMESTAMP_MAX, 1, &rows, error), error);
         if (!ops->in_transaction(session) || !ok(ops->commit(session, error), error))
             ops->rollback(session);
     }
