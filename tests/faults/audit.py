@@ -34,8 +34,11 @@ def audit_backups(folder, counts):
     event for each closed trade."""
     for path in sorted(folder.glob("*.db")):
         counts["backups"] += 1
-        with contextlib.closing(File(path)) as copy:
-            yield from (f"{path.name}: {wrong}" for check in (integrity, events) for wrong in check(copy))
+        try:
+            with contextlib.closing(File(path)) as copy:
+                yield from (f"{path.name}: {wrong}" for check in (integrity, events) for wrong in check(copy))
+        except sqlite3.Error as error:
+            yield f"{path.name}: {error}"
 
 
 class File:

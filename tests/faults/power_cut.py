@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Cuts the power, as far as that can be imitated: the database is on an ext4 image
-that writes nothing by itself (commit=300). The server is stopped in the middle of
-its work (SIGSTOP), the image is copied as it is, and the copy is what there is
-after the cut: it is mounted, the server recovers on it, the clients retry what had
-no answer, and audit.py looks. What was not synced is not in the copy.
+that writes nothing by itself (commit=300) and does not help programs that forget
+to sync (noauto_da_alloc). The server is stopped in the middle of its work (SIGSTOP),
+the image is copied as it is, and the copy is what there is after the cut: it is
+mounted, the server recovers on it, the clients retry what had no answer, and
+audit.py looks. What was not synced is not in the copy.
 
     power_cut.py [--cuts N] [--seed S] [--keep FOLDER]
 
@@ -68,7 +69,7 @@ def make_image(path):
 
 
 def mount(image, disk):
-    subprocess.run(["mount", "-o", "loop,commit=300", image, disk], check=True, capture_output=True, text=True)
+    subprocess.run(["mount", "-o", "loop,commit=300,noauto_da_alloc", image, disk], check=True, capture_output=True, text=True)
 
 
 def unmount(disk, *how):
