@@ -494,6 +494,39 @@ static void test_failed_sync_leaves_a_commit_undecided(void **state)
     assert_false(store->ops->in_transaction(store->writer));
 }
 
+/* The index of the log must grow for this transaction, after its frames were
+ * synchronised. What is answered as failed then must not be there after a crash. */
+static void test_commit_that_failed_for_memory_does_not_come_back(void **state)
+{
+    enum { UNITS_OF_NOTES = 3, NOTES_BYTES = 6 << 20 };
+    struct tbk_store *store = *state;
+    tbk_store_open(store);
+    char *notes = tbk_arena_alloc(store->arena, NOTES_BYTES + 1);
+    memset(notes, 'n', NOTES_BYTES);
+    notes[NOTES_BYTES] = '\0';
+    tbk_store_begin(store);
+    for (int i = 0; i < UNITS_OF_NOTES; i++) {
+        ProtobufCMessage *signal = tbk_store_message(store, TBK_SIGNALS, TBK_FILL_ALL, i);
+        tbk_store_set(store, signal, tbk_store_column(tbk_store_table(store, TBK_SIGNALS), "notes"),
+                      tbk_value_text(notes));
+        tbk_store_insert(store, TBK_SIGNALS, signal);
+    }
+    tbk_fault_vfs_arm(TBK_FAULT_SHM_MAP, 1, false, SQLITE_NOMEM);
+    assert_int_equal(store->ops->commit(store->writer, &store->error), TBK_RESOURCE_EXHAUSTED);
+    assert_true(tbk_fault_vfs_fired());
+    tbk_fault_vfs_disarm();
+
+    char crashed[PATH_MAX];
+    char log[PATH_MAX];
+    char crashed_log[PATH_MAX];
+    tbk_file_copy(store->location, tbk_sqlite_store_path(store, "crashed.db", crashed));
+    tbk_file_copy(tbk_sqlite_store_path(store, "trade.db-wal", log),
+                  tbk_sqlite_store_path(store, "crashed.db-wal", crashed_log));
+    sqlite3 *db = tbk_raw_open(crashed);
+    assert_int_equal(tbk_raw_integer(db, "SELECT count(*) FROM signals"), 0);
+    tbk_raw_close(db);
+}
+
 static int setup(void **state)
 {
     tbk_fault_vfs_install();
@@ -520,6 +553,7 @@ int main(void)
         fault_test(test_commit_syncs_before_it_answers),
         fault_test(test_commit_joins_its_writes),
         fault_test(test_failed_sync_leaves_a_commit_undecided),
+        fault_test(test_commit_that_failed_for_memory_does_not_come_back),
         fault_test(test_faults_while_a_database_is_created_and_served),
         fault_test(test_faults_while_a_database_is_adopted_and_served),
         fault_test(test_faults_while_a_database_is_served),

@@ -126,6 +126,9 @@ static void sqlite_session_close(struct tbk_session *session)
 {
     sqlite3_finalize(session->begin);
     sqlite3_finalize(session->commit);
+    sqlite3_finalize(session->rollback);
+    sqlite3_finalize(session->rollback_to);
+    sqlite3_finalize(session->cover);
     sqlite3_finalize(session->savepoint);
     sqlite3_finalize(session->release);
     sqlite3_finalize(session->request_find);
@@ -163,6 +166,31 @@ static void sqlite_session_close(struct tbk_session *session)
     free(session);
 }
 
+/* At once: when memory is short it must be possible to undo. */
+static enum tbk_status prepare_transactions(struct tbk_session *session, struct tbk_error *error)
+{
+    const struct {
+        const char *sql;
+        sqlite3_stmt **statement;
+    } statements[] = {
+        {session->kind == TBK_SESSION_WRITE ? "BEGIN IMMEDIATE" : "BEGIN", &session->begin},
+        {"COMMIT", &session->commit},
+        {"ROLLBACK", &session->rollback},
+        {"SAVEPOINT request", &session->savepoint},
+        {"RELEASE request", &session->release},
+        {"ROLLBACK TO request", &session->rollback_to},
+    };
+    enum tbk_status status = TBK_OK;
+    for (size_t i = 0; status == TBK_OK && i < sizeof statements / sizeof statements[0]; i++) {
+        status = tbk_sqlite_prepare(session->db, statements[i].sql, statements[i].statement, error);
+    }
+    if (status == TBK_OK && session->kind == TBK_SESSION_WRITE) {
+        status = tbk_sqlite_prepare(session->db, "INSERT OR REPLACE INTO tb_meta VALUES ('covered', random())",
+                                    &session->cover, error);
+    }
+    return status;
+}
+
 static enum tbk_status sqlite_session_open(struct tbk_storage *storage, enum tbk_session_kind kind,
                                            struct tbk_session **ret_session, struct tbk_error *error)
 {
@@ -175,11 +203,7 @@ static enum tbk_status sqlite_session_open(struct tbk_storage *storage, enum tbk
     tbk_dynbuf_init(&session->sql, TBK_SQLITE_SQL_BYTES_MAX);
     enum tbk_status status = tbk_sqlite_connect(storage, kind, &session->db, error);
     if (status == TBK_OK) {
-        status = tbk_sqlite_prepare(session->db, kind == TBK_SESSION_WRITE ? "BEGIN IMMEDIATE" : "BEGIN",
-                                    &session->begin, error);
-    }
-    if (status == TBK_OK) {
-        status = tbk_sqlite_prepare(session->db, "COMMIT", &session->commit, error);
+        status = prepare_transactions(session, error);
     }
     if (status == TBK_OK && kind == TBK_SESSION_WRITE) {
         status = tbk_sqlite_watch_log(session, error);
@@ -199,6 +223,13 @@ static int run(sqlite3_stmt *statement)
     return sqlite3_reset(statement);
 }
 
+static void sqlite_rollback(struct tbk_session *session)
+{
+    if (sqlite3_get_autocommit(session->db) == 0) {
+        run(session->rollback);
+    }
+}
+
 static enum tbk_status sqlite_begin(struct tbk_session *session, struct tbk_error *error)
 {
     if (session->kind == TBK_SESSION_WRITE) {
@@ -209,7 +240,9 @@ static enum tbk_status sqlite_begin(struct tbk_session *session, struct tbk_erro
     }
     const int rc = run(session->begin);
     if (rc != SQLITE_OK) {
-        return tbk_sqlite_failed(session->db, rc, "starting a transaction", error);
+        const enum tbk_status status = tbk_sqlite_failed(session->db, rc, "starting a transaction", error);
+        sqlite_rollback(session); /* out of memory it can fail and have begun */
+        return status;
     }
     if (session->kind == TBK_SESSION_WRITE) {
         tbk_sqlite_look_for_others(session);
@@ -217,11 +250,17 @@ static enum tbk_status sqlite_begin(struct tbk_session *session, struct tbk_erro
     return TBK_OK;
 }
 
-static void sqlite_rollback(struct tbk_session *session)
+/* Without memory, or room for the index of the log, a commit can fail after it was
+ * synchronised: undone here, it would come back at the next start. Another commit
+ * in its place in the log prevents that. */
+static bool may_come_back(enum tbk_status status, int rc)
 {
-    if (sqlite3_get_autocommit(session->db) == 0) {
-        sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
-    }
+    return status == TBK_RESOURCE_EXHAUSTED && rc != SQLITE_FULL && rc != SQLITE_IOERR_WRITE;
+}
+
+static bool cover(struct tbk_session *session)
+{
+    return run(session->cover) == SQLITE_OK;
 }
 
 static enum tbk_status sqlite_commit(struct tbk_session *session, struct tbk_error *error)
@@ -232,7 +271,8 @@ static enum tbk_status sqlite_commit(struct tbk_session *session, struct tbk_err
     }
     const enum tbk_status status = tbk_sqlite_failed(session->db, rc, "committing", error);
     sqlite_rollback(session);
-    if ((rc & 0xff) == SQLITE_IOERR && status == TBK_UNAVAILABLE) {
+    if (((rc & 0xff) == SQLITE_IOERR && status == TBK_UNAVAILABLE) ||
+        (may_come_back(status, rc) && session->kind == TBK_SESSION_WRITE && !cover(session))) {
         /* The commit record may have reached the disk although the call failed. */
         return tbk_error_set(
             error, TBK_UNKNOWN,
@@ -254,29 +294,21 @@ static enum tbk_status sqlite_savepoint(struct tbk_session *session, struct tbk_
         return tbk_error_set(error, TBK_UNAVAILABLE,
                              "There is no transaction, or the database ended it; try again.");
     }
-    const enum tbk_status status =
-        tbk_sqlite_prepare(session->db, "SAVEPOINT request", &session->savepoint, error);
-    if (status != TBK_OK) {
-        return status;
-    }
     const int rc = run(session->savepoint);
     return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "starting a savepoint", error);
 }
 
 static enum tbk_status sqlite_release(struct tbk_session *session, struct tbk_error *error)
 {
-    const enum tbk_status status = tbk_sqlite_prepare(session->db, "RELEASE request", &session->release, error);
-    if (status != TBK_OK) {
-        return status;
-    }
     const int rc = run(session->release);
     return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "ending a savepoint", error);
 }
 
 static void sqlite_rollback_to(struct tbk_session *session)
 {
-    if (sqlite3_get_autocommit(session->db) == 0) {
-        sqlite3_exec(session->db, "ROLLBACK TO request; RELEASE request", NULL, NULL, NULL);
+    if (sqlite3_get_autocommit(session->db) == 0 &&
+        (run(session->rollback_to) != SQLITE_OK || run(session->release) != SQLITE_OK)) {
+        sqlite_rollback(session); /* out of memory; no part may stay */
     }
 }
 

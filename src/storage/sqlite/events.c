@@ -271,7 +271,8 @@ enum tbk_status tbk_sqlite_event_list(struct tbk_session *session, const struct 
     struct tbk_event_page page = {.next_after = query->after};
     const enum tbk_status status = list(session, query, arena, &page, error);
     if (alone) { /* nothing was written: both end the snapshot, only ROLLBACK cannot fail */
-        sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
+        sqlite3_step(session->rollback);
+        sqlite3_reset(session->rollback);
     }
     if (status == TBK_OK) {
         *ret_page = page;

@@ -92,8 +92,11 @@ struct tbk_session {
     sqlite3 *db;
     sqlite3_stmt *begin;
     sqlite3_stmt *commit;
+    sqlite3_stmt *rollback;
     sqlite3_stmt *savepoint;
     sqlite3_stmt *release;
+    sqlite3_stmt *rollback_to;
+    sqlite3_stmt *cover; /* of the writer only */
     sqlite3_stmt *request_find;
     sqlite3_stmt *request_save;
     sqlite3_stmt *data_version;
