@@ -123,6 +123,7 @@ static bool add_block(struct tbk_arena *arena, size_t bytes)
     struct block *block = malloc(sizeof *block + block_bytes);
     if (block == NULL) {
         tbk_budget_give(arena->budget, block_bytes);
+        arena->starved = true;
         return false;
     }
     block->next = arena->blocks;

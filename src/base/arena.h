@@ -41,7 +41,7 @@ char *tbk_arena_printf(struct tbk_arena *arena, const char *format, ...) __attri
 /* Whether an allocation failed since the last reset because of the limit. */
 bool tbk_arena_overflowed(const struct tbk_arena *arena);
 
-/* The same because of the budget. */
+/* The same because of the budget, or because the machine has no memory. */
 bool tbk_arena_starved(const struct tbk_arena *arena);
 
 /* The arena as an allocator for protobuf-c; its free does nothing. Lives as long

@@ -448,8 +448,8 @@ static enum tbk_status parse_command_line(struct loader *loader, int argc, char 
     for (size_t i = 0; i < SETTING_COUNT; i++)
         free((char *)options[i].doc);
     if (failure != 0)
-        return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "cannot read the command line: %s",
-                             strerror(failure));
+        return tbk_error_set(loader->error, failure == ENOMEM ? TBK_RESOURCE_EXHAUSTED : TBK_INVALID_ARGUMENT,
+                             "cannot read the command line: %s", strerror(failure));
     return TBK_OK;
 }
 

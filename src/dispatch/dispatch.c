@@ -99,10 +99,11 @@ static void check_the_rest(const struct tbk_dispatch *dispatch, struct tbk_job *
 
 static enum tbk_status no_memory(const struct tbk_dispatch *dispatch, struct tbk_job *job)
 {
-    return tbk_error_set(&job->error, TBK_RESOURCE_EXHAUSTED,
-                         "The requests under way have all the memory that they may (--memory, %zu MiB). Try again "
-                         "after a pause, or send less at once.",
-                         dispatch->config.memory->bytes_max >> 20);
+    return tbk_error_set(
+        &job->error, TBK_RESOURCE_EXHAUSTED,
+        "The requests under way have all the memory that they may (--memory, %zu MiB) or that there is. Try again "
+        "after a pause, or send less at once.",
+        dispatch->config.memory->bytes_max >> 20);
 }
 
 static enum tbk_status decode_payload(const struct tbk_dispatch *dispatch, struct tbk_job *job)

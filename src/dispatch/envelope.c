@@ -33,6 +33,11 @@ static void check_metadata(const Tradebook__V1__Request *request, struct tbk_err
     }
 }
 
+static enum tbk_status out_of_memory(struct tbk_error *error)
+{
+    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while reading the request.");
+}
+
 /* The last client-id wins, as with repeated scalar fields. */
 static void read_client(const Tradebook__V1__Request *request, struct tbk_arena *arena,
                         struct tbk_envelope *envelope, struct tbk_error *error)
@@ -51,8 +56,12 @@ static void read_client(const Tradebook__V1__Request *request, struct tbk_arena 
                                 TBK_CLIENT_ID_CHARS_MAX);
             return;
         }
-        const char *client = tbk_arena_strndup(arena, text, length);
-        envelope->client = client != NULL ? client : "";
+        envelope->client = tbk_arena_strndup(arena, text, length);
+        if (envelope->client == NULL) { /* without its client the request id would be another's */
+            envelope->client = "";
+            out_of_memory(error);
+            return;
+        }
     }
 }
 
@@ -84,6 +93,9 @@ enum tbk_status tbk_envelope_decode(const uint8_t *data, size_t length, struct t
     }
     Tradebook__V1__Request *request = tradebook__v1__request__unpack(tbk_arena_allocator(arena), length, data);
     if (request == NULL) {
+        if (tbk_arena_starved(arena)) {
+            return out_of_memory(error);
+        }
         if (tbk_arena_overflowed(arena)) {
             return tbk_error_set(
                 error, TBK_INVALID_ARGUMENT,

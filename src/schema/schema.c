@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "google/protobuf/descriptor.pb-c.h"
 #include "schema/descriptor_set.h"
 #include "tradebook/v1/model.pb-c.h"
@@ -16,6 +17,8 @@
 /* The field number of the table and column options in annotations.proto. */
 enum { OPTION_NUMBER = 50601 };
 
+enum { ARENA_FIRST_BYTES = 1 << 18, ARENA_BYTES_MAX = 1 << 26 };
+
 static const ProtobufCMessageDescriptor *const table_messages[TBK_TABLE_COUNT] = {
     [TBK_SIGNALS] = &tradebook__v1__signal__descriptor,
     [TBK_SIGNAL_RESULTS] = &tradebook__v1__signal_result__descriptor,
@@ -27,6 +30,7 @@ static const ProtobufCMessageDescriptor *const table_messages[TBK_TABLE_COUNT] =
 
 /* What the decoded options own. */
 struct descriptors {
+    struct tbk_arena *arena; /* of all these */
     Google__Protobuf__FileDescriptorSet *files;
     Tradebook__V1__Table *tables[TBK_TABLE_COUNT];
     Tradebook__V1__Column *columns[TBK_TABLE_COUNT][TBK_TABLE_COLUMNS_MAX];
@@ -38,9 +42,15 @@ static enum tbk_status broken(struct tbk_error *error, const char *what, const c
                          "The embedded protocol description is broken: %s (%s). Rebuild tradebook.", what, where);
 }
 
+static enum tbk_status out_of_memory(struct tbk_error *error)
+{
+    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while reading the schema.");
+}
+
 /* Options of a kind unknown to descriptor.proto stay in the unknown fields: this
  * decodes ours, NULL when it is absent or damaged. */
-static void *decode_option(const ProtobufCMessage *options, const ProtobufCMessageDescriptor *type)
+static void *decode_option(const ProtobufCMessage *options, const ProtobufCMessageDescriptor *type,
+                           struct tbk_arena *arena)
 {
     if (options == NULL) {
         return NULL;
@@ -58,7 +68,8 @@ static void *decode_option(const ProtobufCMessage *options, const ProtobufCMessa
         if (prefix > field->len) {
             return NULL;
         }
-        return protobuf_c_message_unpack(type, NULL, field->len - prefix, field->data + prefix);
+        return protobuf_c_message_unpack(type, tbk_arena_allocator(arena), field->len - prefix,
+                                         field->data + prefix);
     }
     return NULL;
 }
@@ -211,7 +222,8 @@ static enum tbk_status read_table(struct descriptors *descriptors, enum tbk_tabl
     if (source == NULL || source->options == NULL) {
         return broken(error, "message without options", message->name);
     }
-    Tradebook__V1__Table *option = decode_option(&source->options->base, &tradebook__v1__table__descriptor);
+    Tradebook__V1__Table *option =
+        decode_option(&source->options->base, &tradebook__v1__table__descriptor, descriptors->arena);
     descriptors->tables[id] = option;
     if (option == NULL || option->name == NULL) {
         return broken(error, "message without table", message->name);
@@ -224,7 +236,8 @@ static enum tbk_status read_table(struct descriptors *descriptors, enum tbk_tabl
         if (field->options == NULL) {
             continue;
         }
-        Tradebook__V1__Column *column = decode_option(&field->options->base, &tradebook__v1__column__descriptor);
+        Tradebook__V1__Column *column =
+            decode_option(&field->options->base, &tradebook__v1__column__descriptor, descriptors->arena);
         if (column == NULL) {
             continue;
         }
@@ -267,26 +280,31 @@ enum tbk_status tbk_schema_create(struct tbk_schema **ret_schema, struct tbk_err
 {
     struct tbk_schema *schema = calloc(1, sizeof *schema);
     struct descriptors *descriptors = calloc(1, sizeof *descriptors);
-    if (schema == NULL || descriptors == NULL) {
+    struct tbk_arena *arena = tbk_arena_create(ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
+    if (schema == NULL || descriptors == NULL || arena == NULL) {
         free(schema);
         free(descriptors);
-        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while reading the schema.");
+        tbk_arena_destroy(arena);
+        return out_of_memory(error);
     }
+    descriptors->arena = arena;
     schema->descriptors = descriptors;
     schema->descriptor_set = tbk_descriptor_set_begin;
     schema->descriptor_set_bytes = (size_t)(tbk_descriptor_set_end - tbk_descriptor_set_begin);
-    descriptors->files =
-        google__protobuf__file_descriptor_set__unpack(NULL, schema->descriptor_set_bytes, schema->descriptor_set);
-    if (descriptors->files == NULL) {
-        tbk_schema_destroy(schema);
-        return broken(error, "it cannot be decoded", "FileDescriptorSet");
-    }
+    descriptors->files = google__protobuf__file_descriptor_set__unpack(
+        tbk_arena_allocator(arena), schema->descriptor_set_bytes, schema->descriptor_set);
     enum tbk_status status = TBK_OK;
+    if (descriptors->files == NULL) {
+        status = broken(error, "it cannot be decoded", "FileDescriptorSet");
+    }
     for (int id = 0; status == TBK_OK && id < TBK_TABLE_COUNT; id++) {
         status = read_table(descriptors, (enum tbk_table_id)id, &schema->tables[id], error);
     }
     if (status == TBK_OK) {
         status = resolve_references(schema, error);
+    }
+    if (tbk_arena_starved(arena)) { /* which looks like an absent option */
+        status = out_of_memory(error);
     }
     if (status != TBK_OK) {
         tbk_schema_destroy(schema);
@@ -296,26 +314,13 @@ enum tbk_status tbk_schema_create(struct tbk_schema **ret_schema, struct tbk_err
     return TBK_OK;
 }
 
-static void free_option(void *option)
-{
-    if (option != NULL) {
-        protobuf_c_message_free_unpacked(option, NULL);
-    }
-}
-
 void tbk_schema_destroy(struct tbk_schema *schema)
 {
     if (schema == NULL) {
         return;
     }
     struct descriptors *descriptors = schema->descriptors;
-    for (int id = 0; id < TBK_TABLE_COUNT; id++) {
-        free_option(descriptors->tables[id]);
-        for (int i = 0; i < TBK_TABLE_COLUMNS_MAX; i++) {
-            free_option(descriptors->columns[id][i]);
-        }
-    }
-    free_option(descriptors->files);
+    tbk_arena_destroy(descriptors->arena);
     free(descriptors);
     free(schema);
 }
