@@ -29,20 +29,32 @@ static const struct tbk_storage_ops *ops_of(const struct tbk_relay *relay)
     return relay->dispatch->config.context->ops;
 }
 
-/* Publishes topic, NUL and message. False when memory is exhausted. */
-static bool publish(struct tbk_relay *relay, const char *topic, const ProtobufCMessage *message, bool more)
+/* Topic, NUL and message, for the publisher. */
+struct frame {
+    uint8_t *bytes;
+    size_t length;
+};
+
+/* False when memory is exhausted. */
+static bool pack(struct tbk_relay *relay, const char *topic, const ProtobufCMessage *message,
+                 struct frame *ret_frame)
 {
-    struct tbk_publisher *publisher = relay->dispatch->config.publisher;
     const size_t topic_bytes = strlen(topic) + 1;
-    const size_t bytes = topic_bytes + protobuf_c_message_get_packed_size(message);
-    uint8_t *frame = tbk_arena_alloc(relay->arena, bytes);
-    if (frame == NULL) {
+    const size_t length = topic_bytes + protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = tbk_arena_alloc(relay->arena, length);
+    if (bytes == NULL) {
         return false;
     }
-    memcpy(frame, topic, topic_bytes);
-    protobuf_c_message_pack(message, frame + topic_bytes);
-    publisher->publish(publisher, frame, bytes, more);
+    memcpy(bytes, topic, topic_bytes);
+    protobuf_c_message_pack(message, bytes + topic_bytes);
+    *ret_frame = (struct frame){bytes, length};
     return true;
+}
+
+static void publish(struct tbk_relay *relay, const struct frame *frame, bool more)
+{
+    struct tbk_publisher *publisher = relay->dispatch->config.publisher;
+    publisher->publish(publisher, frame->bytes, frame->length, more);
 }
 
 /* Publishes the next events; *ret_more: others follow. */
@@ -58,10 +70,15 @@ static enum tbk_status publish_batch(struct tbk_relay *relay, bool *ret_more, st
     if (status != TBK_OK) {
         return status;
     }
+    /* All of them first: "more" is a promise. */
+    struct frame frames[BATCH_EVENTS_MAX];
     for (size_t i = 0; i < page.count; i++) {
-        if (!publish(relay, page.events[i]->topic, &page.events[i]->base, i + 1 < page.count)) {
+        if (!pack(relay, page.events[i]->topic, &page.events[i]->base, &frames[i])) {
             return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while publishing.");
         }
+    }
+    for (size_t i = 0; i < page.count; i++) {
+        publish(relay, &frames[i], i + 1 < page.count);
         relay->published = page.events[i]->sequence;
         tbk_waiters_announce(&relay->dispatch->waiters, relay->published, page.events[i]->topic);
     }
@@ -106,7 +123,10 @@ static void publish_heartbeat(struct tbk_relay *relay)
     heartbeat.has_interval_ms = 1;
     heartbeat.interval_ms = interval_ms;
     tbk_arena_reset(relay->arena);
-    publish(relay, heartbeat_topic, &heartbeat.base, false);
+    struct frame frame;
+    if (pack(relay, heartbeat_topic, &heartbeat.base, &frame)) {
+        publish(relay, &frame, false);
+    }
     relay->heartbeat_us = tbk_monotonic_us() + interval_ms * 1000;
 }
 
