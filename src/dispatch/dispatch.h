@@ -30,7 +30,8 @@ struct tbk_responder {
      * requests at once, the last of them without more; until then the transport
      * may hold replies back, to send several in one system call. */
     void (*send)(struct tbk_responder *responder, bool more);
-    /* There is no answer to send. more: as for send. */
+    /* There is no answer to send: the connection is closed, so that the client does
+     * not wait for one. more: as for send. */
     void (*discard)(struct tbk_responder *responder, bool more);
 };
 

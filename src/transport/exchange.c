@@ -160,6 +160,7 @@ static void responder_discard(struct tbk_responder *responder, bool more)
     struct exchange *exchange = exchange_of(responder);
     drop_request(exchange);
     drop_reply(exchange);
+    nng_pipe_close(exchange->pipe); /* else the client would wait for nothing */
     finish(exchange);
 }
 

@@ -409,7 +409,9 @@ static void responder_send(struct tbk_responder *responder, bool more)
 
 static void responder_discard(struct tbk_responder *responder, bool more)
 {
-    finish((struct request *)responder);
+    struct request *request = (struct request *)responder;
+    tbk_peer_close(request->peer); /* else the client would wait for nothing */
+    finish(request);
     if (!more)
         write_held();
 }

@@ -4,7 +4,7 @@
  *
  *   "later ..."    the same bytes, from another thread
  *   "big N"        N bytes
- *   "discard"      no answer
+ *   "discard"      no answer, and the connection is closed
  *   anything else  the same bytes, before submit returns
  */
 #ifndef TBK_TESTS_ECHO_DISPATCH_H
