@@ -22,6 +22,11 @@ void fault_control_open(void)
     }
 }
 
+struct fault_control *fault_control(void)
+{
+    return control;
+}
+
 bool fault_control_hits(uint32_t kind)
 {
     if (control == NULL) {
@@ -29,8 +34,9 @@ bool fault_control_hits(uint32_t kind)
     }
     const uint32_t number = atomic_fetch_add(&control->calls[kind], 1) + 1;
     const uint32_t nth = atomic_load(&control->nth);
+    const uint32_t every = atomic_load(&control->every);
     if (kind != atomic_load(&control->kind) || number < nth ||
-        (number > nth && atomic_load(&control->forever) == 0)) {
+        (number > nth && (every == 0 || (number - nth) % every != 0))) {
         return false;
     }
     atomic_fetch_add(&control->failed, 1);

@@ -15,7 +15,7 @@ ALLOCATION = 1
 NAMES = {WRITE: "write", SYNC: "sync", TRUNCATE: "truncate"}
 NEVER = 0xFFFFFFFF
 
-_SIZE = 13 * 4  # struct fault_control of fault_control.h
+_SIZE = 14 * 4  # struct fault_control of fault_control.h
 
 
 class Control:
@@ -27,10 +27,11 @@ class Control:
             file.truncate(_SIZE)
             self.memory = mmap.mmap(file.fileno(), _SIZE)
 
-    def arm(self, kind, error, nth, forever=False):
-        """From now on the nth call fails, the next one being the first."""
-        struct.pack_into("=5I", self.memory, 0, kind, error, NEVER, forever, 0)
-        struct.pack_into("=8I", self.memory, 20, *[0] * 8)
+    def arm(self, kind, error, nth, every=0):
+        """From now on the nth call fails, the next one being the first; every=1: and
+        all after it, every=N: and each Nth after it."""
+        struct.pack_into("=6I", self.memory, 0, kind, error, NEVER, every, 0, 0)
+        struct.pack_into("=8I", self.memory, 24, *[0] * 8)
         struct.pack_into("=I", self.memory, 8, nth)
 
     def disarm(self):
@@ -41,9 +42,14 @@ class Control:
         """How many calls have failed since it was armed."""
         return struct.unpack_from("=I", self.memory, 16)[0]
 
+    @property
+    def live(self):
+        """How many allocations the ended process had not freed."""
+        return struct.unpack_from("=I", self.memory, 20)[0]
+
     def calls(self, kind):
         """How many calls of this kind there were since it was armed."""
-        return struct.unpack_from("=8I", self.memory, 20)[kind]
+        return struct.unpack_from("=8I", self.memory, 24)[kind]
 
 
 def disk(control, files):
