@@ -12,8 +12,8 @@
 /* A rule in SQL. */
 struct tbk_doctor_rule {
     struct tbk_audit_rule rule;
-    /* Selects table, key, detail and whether it can be repaired. May use :now and
-     * :stuck, microseconds. */
+    /* Selects table, key, detail (NULL: none) and whether it can be repaired. May use
+     * :now and :stuck, microseconds. */
     const char *find;
     /* Repairs the rows whose keys are in the table doctor_keys (key); NULL: there
      * is more than one right answer. */
@@ -66,7 +66,11 @@ enum tbk_status tbk_doctor_stand_in(sqlite3 *db, sqlite3 *model, struct tbk_erro
  *                                    computing with numbers as large as scale, or is
  *                                    right rounded to 2 to 8 decimals; NULL if one
  *                                    of them is no number
- *   tbk_microseconds(text)           the moment; NULL when text is no timestamp */
+ *   tbk_microseconds(text)           the moment; NULL when text is no timestamp
+ *   tbk_number(value)                for people; "NULL" for NULL
+ *   tbk_numbers(name, a, b, scale)   "name is A and B, " when two numbers are there
+ *                                    and neither agrees with the other; else ""
+ *   tbk_times(name, a, b)            the same for timestamps */
 enum tbk_status tbk_doctor_functions(sqlite3 *db, struct tbk_error *error);
 
 /* doctor_structure.c: damage, and what is missing */

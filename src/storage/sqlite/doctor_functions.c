@@ -1,5 +1,6 @@
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "storage/sqlite/doctor.h"
 
@@ -21,37 +22,114 @@ static bool is_rounded_to(double value, double right)
     return false;
 }
 
-static void agrees(sqlite3_context *context, int count, sqlite3_value **values)
+static bool agree(double value, double right, double scale)
 {
-    double numbers[3];
-    for (int i = 0; i < count; i++) {
-        const int type = sqlite3_value_type(values[i]);
-        numbers[i] = sqlite3_value_double(values[i]);
-        if ((type != SQLITE_FLOAT && type != SQLITE_INTEGER) || !isfinite(numbers[i])) {
-            return; /* NULL */
-        }
-    }
-    const double noise = NOISE * fmax(fabs(numbers[2]), fmax(fabs(numbers[0]), fabs(numbers[1])));
-    sqlite3_result_int(context,
-                       fabs(numbers[0] - numbers[1]) <= noise || is_rounded_to(numbers[0], numbers[1]) ? 1 : 0);
+    const double noise = NOISE * fmax(fabs(scale), fmax(fabs(value), fabs(right)));
+    return fabs(value - right) <= noise || is_rounded_to(value, right);
 }
 
-static void microseconds(sqlite3_context *context, int count, sqlite3_value **values)
+static bool read_number(sqlite3_value *value, double *ret_number)
+{
+    const int type = sqlite3_value_type(value);
+    *ret_number = sqlite3_value_double(value);
+    return (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(*ret_number);
+}
+
+static void sql_agrees(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    double numbers[3];
+    bool known = true;
+    for (int i = 0; i < count; i++) {
+        known = read_number(values[i], &numbers[i]) && known;
+    }
+    if (known) {
+        sqlite3_result_int(context, agree(numbers[0], numbers[1], numbers[2]) ? 1 : 0);
+    }
+}
+
+static void sql_number(sqlite3_context *context, int count, sqlite3_value **values)
 {
     (void)count;
-    const char *text = (const char *)sqlite3_value_text(values[0]);
+    const bool is_null = sqlite3_value_type(values[0]) == SQLITE_NULL;
+    char text[64];
+    snprintf(text, sizeof text, "%.10g", sqlite3_value_double(values[0]));
+    sqlite3_result_text(context, is_null ? "NULL" : text, -1, SQLITE_TRANSIENT);
+}
+
+/* Two copies differ. */
+static void tell(sqlite3_context *context, const char *name, const char *a, const char *b)
+{
+    char *text = sqlite3_mprintf("%s is %s and %s, ", name, a, b);
+    if (text == NULL) {
+        sqlite3_result_error_nomem(context);
+    } else {
+        sqlite3_result_text(context, text, -1, sqlite3_free);
+    }
+}
+
+static void sql_numbers(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    double a;
+    double b;
+    double scale;
+    const bool known = read_number(values[1], &a) && read_number(values[2], &b) && read_number(values[3], &scale);
+    if (!known || agree(a, b, scale) || agree(b, a, scale)) {
+        sqlite3_result_text(context, "", 0, SQLITE_STATIC);
+        return;
+    }
+    char texts[2][64];
+    snprintf(texts[0], sizeof texts[0], "%.10g", a);
+    snprintf(texts[1], sizeof texts[1], "%.10g", b);
+    tell(context, (const char *)sqlite3_value_text(values[0]), texts[0], texts[1]);
+}
+
+static bool read_time(sqlite3_value *value, int64_t *ret_us)
+{
+    const char *text = (const char *)sqlite3_value_text(value);
+    return text != NULL && tbk_timestamp_parse(text, (size_t)sqlite3_value_bytes(value), ret_us);
+}
+
+static void sql_times(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    int64_t a;
+    int64_t b;
+    if (!read_time(values[1], &a) || !read_time(values[2], &b) || a == b) {
+        sqlite3_result_text(context, "", 0, SQLITE_STATIC);
+        return;
+    }
+    tell(context, (const char *)sqlite3_value_text(values[0]), (const char *)sqlite3_value_text(values[1]),
+         (const char *)sqlite3_value_text(values[2]));
+}
+
+static void sql_microseconds(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
     int64_t us;
-    if (text != NULL && tbk_timestamp_parse(text, (size_t)sqlite3_value_bytes(values[0]), &us)) {
+    if (read_time(values[0], &us)) {
         sqlite3_result_int64(context, us);
     }
 }
 
 enum tbk_status tbk_doctor_functions(sqlite3 *db, struct tbk_error *error)
 {
-    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
-    int rc = sqlite3_create_function(db, "tbk_agrees", 3, flags, NULL, agrees, NULL, NULL);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_create_function(db, "tbk_microseconds", 1, flags, NULL, microseconds, NULL, NULL);
+    static const struct {
+        const char *name;
+        int arguments;
+        void (*run)(sqlite3_context *context, int count, sqlite3_value **values);
+    } functions[] = {{"tbk_agrees", 3, sql_agrees},
+                     {"tbk_number", 1, sql_number},
+                     {"tbk_numbers", 4, sql_numbers},
+                     {"tbk_times", 3, sql_times},
+                     {"tbk_microseconds", 1, sql_microseconds}};
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        const int rc =
+            sqlite3_create_function(db, functions[i].name, functions[i].arguments,
+                                    SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, functions[i].run, NULL, NULL);
+        if (rc != SQLITE_OK) {
+            return tbk_sqlite_failed(db, rc, "preparing the audit", error);
+        }
     }
-    return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(db, rc, "preparing the audit", error);
+    return TBK_OK;
 }

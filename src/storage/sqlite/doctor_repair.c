@@ -18,7 +18,9 @@ static enum tbk_status repair_rule(const struct repair *repair, const struct tbk
                                    struct tbk_error *error)
 {
     sqlite3_stmt *collect = NULL;
-    char *sql = sqlite3_mprintf("INSERT INTO doctor_keys SELECT key FROM (%s) WHERE repairable", rule->find);
+    char *sql = sqlite3_mprintf("WITH found (source, key, detail, repairable) AS (%s) "
+                                "INSERT INTO doctor_keys SELECT key FROM found WHERE repairable",
+                                rule->find);
     enum tbk_status status = sql == NULL
                                  ? tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while repairing.")
                                  : tbk_sqlite_exec(repair->db, "DELETE FROM doctor_keys", "repairing", error);
