@@ -37,13 +37,12 @@ static bool read_number(sqlite3_value *value, double *ret_number)
 
 static void sql_agrees(sqlite3_context *context, int count, sqlite3_value **values)
 {
-    double numbers[3];
-    bool known = true;
-    for (int i = 0; i < count; i++) {
-        known = read_number(values[i], &numbers[i]) && known;
-    }
-    if (known) {
-        sqlite3_result_int(context, agree(numbers[0], numbers[1], numbers[2]) ? 1 : 0);
+    (void)count;
+    double value;
+    double right;
+    double scale;
+    if (read_number(values[0], &value) && read_number(values[1], &right) && read_number(values[2], &scale)) {
+        sqlite3_result_int(context, agree(value, right, scale) ? 1 : 0);
     }
 }
 

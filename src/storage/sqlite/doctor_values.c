@@ -162,7 +162,7 @@ static enum tbk_status check_enum(const struct pass *pass, int index)
             ? 0
             : tbk_column_enum_number(column, text, (size_t)sqlite3_column_bytes(pass->statement, index + 1));
     const char *right = tbk_column_enum_text(column, number);
-    if (right == NULL) {
+    if (text == NULL || right == NULL) {
         return found(pass, index, RULE_ENUM_UNKNOWN, false);
     }
     return strcmp(text, right) == 0 ? TBK_OK : found(pass, index, RULE_ENUM_CASE, strcasecmp(text, right) == 0);
@@ -211,10 +211,10 @@ static enum tbk_status check_text(const struct pass *pass, int index)
     if (column->rule == TRADEBOOK__V1__RULE__RULE_JSON && (type == SQLITE_INTEGER || type == SQLITE_FLOAT)) {
         return found(pass, index, RULE_JSON, false);
     }
-    if (type != SQLITE_TEXT) {
+    if (type != SQLITE_TEXT || text == NULL) {
         return found(pass, index, RULE_TYPE, false);
     }
-    if (text == NULL || !tbk_utf8_valid(text, length) || memchr(text, '\0', length) != NULL) {
+    if (!tbk_utf8_valid(text, length) || memchr(text, '\0', length) != NULL) {
         return found(pass, index, RULE_TEXT_INVALID, false);
     }
     if (column->chars_max != 0 && length > column->chars_max && tbk_utf8_count(text, length) > column->chars_max) {
