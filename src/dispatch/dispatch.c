@@ -160,24 +160,41 @@ static void leave(struct tbk_dispatch *dispatch)
     }
 }
 
+static struct tbk_queue *queue_of(struct tbk_dispatch *dispatch, const struct tbk_job *job)
+{
+    return job->method->kind == TBK_METHOD_WRITE ? &dispatch->writer.queue : &dispatch->readers.queue;
+}
+
+static enum tbk_status busy(const struct tbk_dispatch *dispatch, struct tbk_job *job)
+{
+    return tbk_error_set(&job->error, TBK_RESOURCE_EXHAUSTED,
+                         "The server is busy: %u requests are waiting. Try again after a pause.",
+                         dispatch->config.queue_max);
+}
+
+/* Refuses early what would find no room: in overload refusals must cost little, or
+ * they take the time of the work. */
+static enum tbk_status check_room(struct tbk_dispatch *dispatch, struct tbk_job *job)
+{
+    const bool has_room = job->method->kind == TBK_METHOD_INLINE || atomic_load(&dispatch->draining) ||
+                          !tbk_queue_is_full(queue_of(dispatch, job));
+    return has_room ? TBK_OK : busy(dispatch, job);
+}
+
 static enum tbk_status enqueue(struct tbk_dispatch *dispatch, struct tbk_job *job)
 {
-    const bool is_write = job->method->kind == TBK_METHOD_WRITE;
-    if (is_write) {
+    if (job->method->kind == TBK_METHOD_WRITE) {
         job->fingerprint = fingerprint(job);
     }
     atomic_fetch_add(&dispatch->pending, 1);
-    if (!atomic_load(&dispatch->draining) &&
-        tbk_queue_push(is_write ? &dispatch->writer.queue : &dispatch->readers.queue, job)) {
+    if (!atomic_load(&dispatch->draining) && tbk_queue_push(queue_of(dispatch, job), job)) {
         return TBK_OK;
     }
     leave(dispatch);
     if (atomic_load(&dispatch->draining)) {
         return tbk_error_set(&job->error, TBK_UNAVAILABLE, "The server is stopping. Try again later.");
     }
-    return tbk_error_set(&job->error, TBK_RESOURCE_EXHAUSTED,
-                         "The server is busy: %u requests are waiting. Try again after a pause.",
-                         dispatch->config.queue_max);
+    return busy(dispatch, job);
 }
 
 void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *responder, const uint8_t *data,
@@ -196,6 +213,9 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
     }
     if (status == TBK_OK) {
         status = route(dispatch, job);
+    }
+    if (status == TBK_OK) {
+        status = check_room(dispatch, job);
     }
     if (status == TBK_OK) {
         set_times(dispatch, job);

@@ -46,6 +46,14 @@ bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job)
     return append(queue, job, queue->length_max);
 }
 
+bool tbk_queue_is_full(struct tbk_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    const bool is_full = queue->length >= queue->length_max;
+    pthread_mutex_unlock(&queue->mutex);
+    return is_full;
+}
+
 void tbk_queue_put_back(struct tbk_queue *queue, struct tbk_job *job)
 {
     append(queue, job, UINT_MAX);

@@ -27,6 +27,9 @@ void tbk_queue_fini(struct tbk_queue *queue);
  * caller's. Never blocks for long. */
 bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job);
 
+/* Whether a push would fail now for want of room. */
+bool tbk_queue_is_full(struct tbk_queue *queue);
+
 /* Appends a job that was popped before, whatever the queue's length: how many such
  * jobs there are is bounded by the caller. The queue is not closed. */
 void tbk_queue_put_back(struct tbk_queue *queue, struct tbk_job *job);
