@@ -767,6 +767,20 @@ def test_repair_refuses_values_that_must_be_unique_and_changes_nothing(planted):
     assert run.returncode == FOUND
     assert "must be unique" in run.stderr
     assert dump(path) == content
+    assert not list(path.parent.glob("*.before-fix-*"))
+
+
+def test_repair_that_cannot_write_leaves_nothing_behind(own):
+    path, _ = own
+    with trades.connection(path) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
+        db.execute("DROP INDEX ix_signals_symbol")
+    with path.open("r+b") as file:
+        file.seek(18)
+        file.write(b"\xff")  # a format that SQLite reads and does not write
+    run = serving.run("doctor", path, "--fix")
+    assert run.returncode == FOUND and "cannot be written" in run.stderr
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 # --- served, damaged, not ours ---

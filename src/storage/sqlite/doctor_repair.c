@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "storage/sqlite/doctor.h"
 
@@ -89,6 +90,9 @@ static enum tbk_status run(const struct tbk_storage_config *config, struct repai
     }
     if (status == TBK_OK) {
         status = repair_all(repair, error);
+        if (status != TBK_OK) {
+            unlink(report->backup); /* of a database that stays as it is */
+        }
     }
     if (status == TBK_OK) {
         status = tbk_sqlite_exec(repair->db, "COMMIT", "committing the repair", error);
