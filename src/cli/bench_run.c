@@ -315,11 +315,11 @@ static void init_slot(struct run *run, struct slot *slot, unsigned number, uint6
     run->idle = slot;
 }
 
-static void start_all(struct run *run, struct slot *slots)
+static void start_all(struct run *run, struct slot *slots, unsigned count)
 {
     run->idle = NULL;
-    run->slots_running = run->config->in_flight;
-    for (unsigned i = 0; i < run->config->in_flight; i++) {
+    run->slots_running = count;
+    for (unsigned i = 0; i < count; i++) {
         start_call(&slots[i], now_ns());
     }
 }
@@ -327,20 +327,21 @@ static void start_all(struct run *run, struct slot *slots)
 static bool run_loop(const struct tbk_bench_run_config *config, struct tbk_bench_result *result)
 {
     struct run run = {.config = config, .result = result, .error_kept = ATOMIC_FLAG_INIT};
-    struct slot *slots = calloc(config->in_flight, sizeof *slots);
+    const unsigned count = config->in_flight;
+    struct slot *slots = calloc(count, sizeof *slots);
     if (slots == NULL) {
         return false;
     }
     clear_result(result);
     init_run(&run);
     uint64_t random_state = config->seed;
-    for (unsigned i = config->in_flight; i-- > 0;) {
+    for (unsigned i = count; i-- > 0;) {
         init_slot(&run, &slots[i], i, &random_state);
     }
     uint64_t begin_ns = now_ns();
     run.first_due_ns = begin_ns;
     if (config->rate == 0) {
-        start_all(&run, slots);
+        start_all(&run, slots, count);
     }
     if (config->warmup_ms > 0) {
         go_on_until(&run, begin_ns + (uint64_t)config->warmup_ms * 1000000U);
