@@ -2,6 +2,7 @@
 and into one that tradebook has made, is found where it is and nowhere else; the
 repair restores what was there and touches nothing else."""
 
+import contextlib
 import csv
 import io
 import json
@@ -43,8 +44,16 @@ def found(said):
     return {f["rule"]: {(e["table"], e["key"]) for e in f["examples"]} for f in said["findings"]}
 
 
-def dump(path):
+@contextlib.contextmanager
+def changing(path):
+    """Plain SQL by another program, without waiting for the disk."""
     with trades.connection(path) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        yield db
+
+
+def dump(path):
+    with changing(path) as db:
         return list(db.iterdump())
 
 
@@ -508,7 +517,7 @@ def test_a_fault_is_found_where_it_is(planted, name):
     path, ids, before = planted
     if ids is USERS and book.SCALE < 1:
         pytest.skip("a build with sanitizers looks at the smaller database only")
-    with trades.connection(path) as db:
+    with changing(path) as db:
         expected = FAULTS[name](db, ids)
     content = path.read_bytes()
     said = found(doctor(path))
@@ -616,7 +625,7 @@ def plant(db, ids):
 @pytest.mark.parametrize("name", OWN_FAULTS)
 def test_a_fault_of_ours_is_found_where_it_is(own, name):
     path, ids = own
-    with trades.connection(path) as db:
+    with changing(path) as db:
         expected = OWN_FAULTS[name](db, ids)
     assert found(doctor(path)) == expected
 
@@ -631,7 +640,7 @@ def test_every_rule_has_its_fault(own):
 
 def test_rounding_is_no_fault(planted):
     path, ids, before = planted
-    with trades.connection(path) as db:
+    with changing(path) as db:
         db.execute("UPDATE signal_results SET pnl_usd = round(pnl_usd, 4), pnl_percent = round(pnl_percent, 2) "
                    "WHERE signal_id = ?", (ids.short,))
         db.execute("UPDATE risk_book_snapshots SET rr_expected = round(rr_expected, 2), "
@@ -645,11 +654,11 @@ def test_trades_of_unknown_size_are_judged_by_their_sign_alone(tmp_path):
     if not FIXTURE.is_file():
         pytest.skip("TRADEBOOK_FIXTURE names no database")
     path = pathlib.Path(shutil.copyfile(FIXTURE, tmp_path / "copy.db"))
-    with trades.connection(path) as db:
+    with changing(path) as db:
         db.execute("UPDATE signal_results SET pnl_usd = pnl_usd * (id % 7 + 2) - entry_price * 0.0001")
         db.execute("UPDATE signals SET pnl = (SELECT pnl_usd FROM signal_results r WHERE r.signal_id = signals.id)")
     assert found(doctor(path)) == USERS_OWN
-    with trades.connection(path) as db:
+    with changing(path) as db:
         invert(db, USERS.short, -1)
         db.execute("UPDATE signals SET pnl = NULL")
     assert found(doctor(path)) == {**USERS_OWN, "pnl-inverted-short": {
@@ -658,14 +667,14 @@ def test_trades_of_unknown_size_are_judged_by_their_sign_alone(tmp_path):
 
 def test_a_correction_by_hand_does_not_contradict_its_event(own):
     path, ids = own
-    with trades.connection(path) as db:
+    with changing(path) as db:
         db.execute("UPDATE signal_results SET exit_reason = 'timeout' WHERE signal_id = ?", (ids.long,))
     assert found(doctor(path)) == {}
 
 
 def test_forgotten_events_are_not_missed(own):
     path, ids = own
-    with trades.connection(path) as db:
+    with changing(path) as db:
         db.execute("DELETE FROM tb_events WHERE sequence < (SELECT max(sequence) FROM tb_events)")
     assert found(doctor(path)) == {}
 
@@ -692,7 +701,7 @@ def test_repair_restores_what_was_there_and_nothing_else(planted):
     path, ids, before = planted
     is_own = before == {}
     clean = lines(path)
-    with trades.connection(path) as db:
+    with changing(path) as db:
         names = [FAULTS[name] for name in REPAIRABLE] + [OWN_FAULTS[name] for name in OWN_REPAIRABLE if is_own]
         expected = merged(before, *(plant(db, ids) for plant in names))
         if is_own: # elsewhere quantity and fees are not known
@@ -713,7 +722,7 @@ def test_repair_restores_what_was_there_and_nothing_else(planted):
 
 def test_repair_writes_the_same_moment_in_the_right_form(planted):
     path, ids, before = planted
-    with trades.connection(path) as db:
+    with changing(path) as db:
         db.execute("UPDATE signals SET timestamp = '2025-11-01T02:30:00.25+02:00' WHERE id = ?", (ids.hold,))
     said, _ = fix(path)
     assert said["repaired"]["timestamp-form"] == 1
@@ -723,7 +732,7 @@ def test_repair_writes_the_same_moment_in_the_right_form(planted):
 
 def test_repair_makes_missing_tables_and_columns(planted):
     path, ids, before = planted
-    with trades.connection(path) as db:
+    with changing(path) as db:
         FAULTS["missing-column"](db, ids)
         FAULTS["missing-table"](db, ids)
     said, _ = fix(path)
@@ -736,19 +745,19 @@ def test_repair_makes_missing_tables_and_columns(planted):
 
 def test_repair_leaves_what_has_more_than_one_answer(planted):
     path, ids, before = planted
-    with trades.connection(path) as db:
+    with changing(path) as db:
         left = FAULTS["pnl-inverted-short"](db, ids)
         FAULTS["win-rate-wrong"](db, ids)
         row = db.execute("SELECT * FROM signal_results WHERE signal_id = ?", (ids.short,)).fetchall()
     said, _ = fix(path)
     assert found(said) == left
-    with trades.connection(path) as db:
+    with changing(path) as db:
         assert db.execute("SELECT * FROM signal_results WHERE signal_id = ?", (ids.short,)).fetchall() == row
 
 
 def test_nothing_to_repair_makes_no_backup(own):
     path, ids = own
-    with trades.connection(path) as db:
+    with changing(path) as db:
         FAULTS["trade-on-hold"](db, ids)
     content = path.read_bytes()
     said = doctor(path, "--fix")
@@ -759,7 +768,7 @@ def test_nothing_to_repair_makes_no_backup(own):
 
 def test_repair_refuses_values_that_must_be_unique_and_changes_nothing(planted):
     path, ids, _ = planted
-    with trades.connection(path) as db:
+    with changing(path) as db:
         FAULTS["result-twice"](db, ids)
         FAULTS["win-rate-wrong"](db, ids)
     content = dump(path)
@@ -791,7 +800,7 @@ def test_a_served_database_is_audited_and_not_repaired(tmp_path):
     ids = make_own(path, "0")
     with serving.Server(path) as server, book.Client(server.address) as client:
         client.ok("SignalService.CreateSignal", signal=book.signal())
-        with trades.connection(path) as db:
+        with changing(path) as db:
             expected = FAULTS["win-rate-wrong"](db, ids)
         log = pathlib.Path(f"{path}-wal")
         before = (path.read_bytes(), log.read_bytes())
@@ -837,7 +846,7 @@ def test_what_is_no_database_is_refused(tmp_path, content, said):
 
 def test_formats(own):
     path, ids = own
-    with trades.connection(path) as db:
+    with changing(path) as db:
         db.execute("UPDATE signals SET confidence = 2, notes = 'say \"no\", twice'")
     said = json.loads(serving.run("doctor", path, "--format", "json", "--examples", "2").stdout)
     [finding] = [f for f in said["findings"] if f["rule"] == "share-out-of-range"]
