@@ -22,7 +22,7 @@ enum tbk_status tbk_sqlite_pattern_counts(struct tbk_session *session, int64_t m
     sqlite3_reset(statement);
     if (tbk_dynbuf_failed(counts)) {
         return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED,
-                             "There are more patterns than can be ranked at once. Raise min_total.");
+                             "There is no memory to rank so many patterns at once. Raise min_total.");
     }
     return rc == SQLITE_DONE ? TBK_OK : tbk_sqlite_failed(session->db, rc, "reading patterns", error);
 }
