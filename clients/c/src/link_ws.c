@@ -21,6 +21,7 @@ struct ws_link {
     pthread_mutex_t callbacks; /* one at a time */
     pthread_mutex_t mutex;     /* for what follows */
     nng_pipe connection;       /* id 0: none */
+    bool is_closing;           /* nothing is received any more */
 };
 
 static struct ws_link *ws_of(struct tbk_link *link)
@@ -62,6 +63,16 @@ static void hand_out(struct ws_link *link, nng_msg *message)
     free(bytes);
 }
 
+/* An operation that begins while its aio is being stopped may outlive it. */
+static void receive(struct ws_link *link)
+{
+    pthread_mutex_lock(&link->mutex);
+    if (!link->is_closing) {
+        nng_recv_aio(link->socket, link->receive_aio);
+    }
+    pthread_mutex_unlock(&link->mutex);
+}
+
 static void on_received(void *argument)
 {
     struct ws_link *link = argument;
@@ -71,7 +82,7 @@ static void on_received(void *argument)
     nng_msg *message = nng_aio_get_msg(link->receive_aio);
     hand_out(link, message);
     nng_msg_free(message);
-    nng_recv_aio(link->socket, link->receive_aio);
+    receive(link);
 }
 
 static bool ws_send(struct tbk_link *base, struct tbk_link_frame *frame)
@@ -123,6 +134,9 @@ static void free_link(struct ws_link *link)
 static void ws_close(struct tbk_link *base)
 {
     struct ws_link *link = ws_of(base);
+    pthread_mutex_lock(&link->mutex);
+    link->is_closing = true;
+    pthread_mutex_unlock(&link->mutex);
     nng_close(link->socket);
     nng_aio_stop(link->receive_aio);
     free_link(link);
@@ -186,6 +200,6 @@ int tbk_link_ws_open(const char *address, const struct tbk_link_config *config, 
         return result;
     }
     *ret_link = &link->base;
-    nng_recv_aio(link->socket, link->receive_aio);
+    receive(link);
     return 0;
 }
