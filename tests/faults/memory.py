@@ -27,6 +27,7 @@ import errno
 import os
 import pathlib
 import random
+import signal
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,15 @@ class Session:
         if self.server.process is not None:
             self.server.kill()
 
+    def threads(self):
+        """Where the threads of a server are that hangs."""
+        lines = []
+        for task in pathlib.Path(f"/proc/{self.server.process.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                state = (task / "stat").read_text().rsplit(")", 1)[1].split()[0]
+                lines.append(f"{(task / 'comm').read_text().strip()} {state} {(task / 'wchan').read_text()}")
+        return "\n".join(lines)
+
     def disconnect(self):
         if self.client is not None:
             self.client.close()
@@ -101,7 +111,7 @@ class Session:
             return self.client.call_raw(body)
         except TimeoutError:
             self.disconnect()
-            raise Violation("no answer") from None
+            raise Violation(f"no answer\n{self.threads()}") from None
         except OSError:
             self.disconnect()
             insist(self.server.process.poll() is None, "the server has ended with status", self.server.process.poll(),
@@ -162,10 +172,13 @@ class Session:
     def stop(self):
         """The end is in order and frees everything."""
         self.disconnect()
+        process = self.server.process
+        process.send_signal(signal.SIGTERM)
         try:
-            status = self.server.stop()
+            status = process.wait(timeout=ANSWER_S)
         except subprocess.TimeoutExpired:
-            raise Violation("the server does not end") from None
+            raise Violation(f"the server does not end\n{self.threads()}") from None
+        self.server.process = None
         insist(status == 0, "the end has status", status, self.server.log.read_text())
         self.live = self.control.live
 

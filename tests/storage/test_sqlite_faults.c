@@ -527,6 +527,60 @@ static void test_commit_that_failed_for_memory_does_not_come_back(void **state)
     tbk_raw_close(db);
 }
 
+/* From now on SQLite gets no memory; there is no lookaside, see main. */
+static void take_memory(void)
+{
+    sqlite3_hard_heap_limit64(1);
+}
+
+static void give_memory(void)
+{
+    sqlite3_hard_heap_limit64(0);
+}
+
+static void test_without_memory_a_refused_request_is_undone(void **state)
+{
+    struct tbk_store *store = *state;
+    tbk_store_open(store);
+    tbk_store_begin(store);
+    assert_int_equal(store->ops->savepoint(store->writer, &store->error), TBK_OK);
+    tbk_store_insert(store, TBK_PATTERNS, tbk_store_message(store, TBK_PATTERNS, TBK_FILL_ALL, 1));
+    take_memory();
+    store->ops->rollback_to(store->writer);
+    give_memory();
+    if (store->ops->in_transaction(store->writer)) {
+        tbk_store_commit(store);
+    }
+    int64_t rows = -1;
+    assert_int_equal(store->ops->count(store->reader, tbk_store_table(store, TBK_PATTERNS), &rows, &store->error),
+                     TBK_OK);
+    assert_int_equal(rows, 0);
+}
+
+static void test_without_memory_a_transaction_ends(void **state)
+{
+    struct tbk_store *store = *state;
+    tbk_store_open(store);
+    tbk_store_begin(store);
+    take_memory();
+    store->ops->rollback(store->writer);
+    give_memory();
+    assert_false(store->ops->in_transaction(store->writer));
+}
+
+static void test_without_memory_a_list_of_events_ends_its_snapshot(void **state)
+{
+    struct tbk_store *store = *state;
+    const struct tbk_event_query query = {.limit = 10, .scan_max = 10, .bytes_max = 1000};
+    struct tbk_event_page page;
+    tbk_store_open(store);
+    take_memory();
+    assert_int_equal(store->ops->event_list(store->reader, &query, store->arena, &page, &store->error),
+                     TBK_RESOURCE_EXHAUSTED);
+    give_memory();
+    assert_false(store->ops->in_transaction(store->reader));
+}
+
 static int setup(void **state)
 {
     tbk_fault_vfs_install();
@@ -549,11 +603,15 @@ static int teardown(void **state)
 
 int main(void)
 {
+    sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
     const struct CMUnitTest tests[] = {
         fault_test(test_commit_syncs_before_it_answers),
         fault_test(test_commit_joins_its_writes),
         fault_test(test_failed_sync_leaves_a_commit_undecided),
         fault_test(test_commit_that_failed_for_memory_does_not_come_back),
+        fault_test(test_without_memory_a_refused_request_is_undone),
+        fault_test(test_without_memory_a_transaction_ends),
+        fault_test(test_without_memory_a_list_of_events_ends_its_snapshot),
         fault_test(test_faults_while_a_database_is_created_and_served),
         fault_test(test_faults_while_a_database_is_adopted_and_served),
         fault_test(test_faults_while_a_database_is_served),
