@@ -134,7 +134,8 @@ static void *run(void *argument)
         tbk_error_init(&error);
         if (!is_complete || is_damaged(analytics)) {
             const enum tbk_status status = read_all(analytics, &error);
-            is_complete = status == TBK_OK;
+            /* Cancelled: damaged meanwhile, which rest sees, or the end. */
+            is_complete = status == TBK_OK || status == TBK_CANCELLED;
             pthread_mutex_lock(&analytics->mutex);
             if (status == TBK_OK) {
                 tbk_error_init(&analytics->failure);
