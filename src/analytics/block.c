@@ -40,6 +40,9 @@ struct tbk_block *tbk_block_create(const struct tbk_series_shape *shape)
 
 static void forget_groups(struct tbk_groups *groups)
 {
+    if (groups->items == NULL) {
+        return;
+    }
     for (uint32_t i = 0; i < groups->count; i++) {
         free(groups->items[i].days);
     }

@@ -69,6 +69,7 @@ static void find_readers(const char *path, char out[CULPRITS_BYTES_MAX])
         long pid;
         long long of;
         long long begin;
+        /* NOLINTNEXTLINE(cert-err34-c): the numbers are the kernel's */
         if (sscanf(line, "%*d: POSIX ADVISORY READ %ld %*x:%*x:%lld %lld", &pid, &of, &begin) != 3 ||
             of != inode || begin < READ_LOCK_FIRST || begin > READ_LOCK_LAST || pid == (long)getpid() ||
             pid == last_pid) {

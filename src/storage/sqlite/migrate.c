@@ -143,7 +143,7 @@ enum tbk_status tbk_sqlite_identify(const struct tbk_storage *storage, sqlite3 *
 static enum tbk_status run_steps(struct tbk_storage *storage, sqlite3 *db, struct tbk_dynbuf *changes,
                                  struct tbk_error *error)
 {
-    int64_t version;
+    int64_t version = 0;
     enum tbk_status status = tbk_sqlite_identify(storage, db, true, &version, error);
     if (status == TBK_OK) {
         status = tbk_sqlite_ensure_tables(storage->schema, db, changes, error);
