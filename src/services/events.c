@@ -114,3 +114,14 @@ enum tbk_status tbk_events_run_list(struct tbk_call *call, const struct tbk_meth
     const bool is_at_the_end = page.count == 0 && page.next_after >= page.range.newest;
     return is_at_the_end && request->wait_ms > 0 ? wait_for_next(call, request, &page) : TBK_OK;
 }
+
+enum tbk_status tbk_events_subscribe(struct tbk_call *call, const struct tbk_method *method,
+                                     ProtobufCMessage *request, ProtobufCMessage **ret_response)
+{
+    (void)request;
+    (void)ret_response;
+    return tbk_error_set(call->error, TBK_UNIMPLEMENTED,
+                         "%s is a stream, which the client libraries make from ListEvents and the published "
+                         "events. Call ListEvents, with wait_ms to wait for the next event.",
+                         method->name);
+}

@@ -13,6 +13,7 @@ tbk_run tbk_admin_server_info;
 
 tbk_check tbk_events_check_list;
 tbk_run tbk_events_run_list;
+tbk_run tbk_events_subscribe;
 tbk_check tbk_cursors_check_name;
 tbk_run tbk_cursors_run_get;
 tbk_run tbk_cursors_run_delete;

@@ -115,6 +115,7 @@ static const struct binding bindings[] = {
     LIST("/tradebook.v1.ModelService/ListModelDeployments", TBK_MODEL_DEPLOYMENTS),
     UPDATE("/tradebook.v1.ModelService/UpdateModelDeployment", TBK_MODEL_DEPLOYMENTS),
     CHECK_AND_RUN("/tradebook.v1.EventService/ListEvents", tbk_events_check_list, tbk_events_run_list),
+    INLINE("/tradebook.v1.EventService/Subscribe", tbk_events_subscribe),
     CHECK_AND_RUN("/tradebook.v1.EventService/GetCursor", tbk_cursors_check_name, tbk_cursors_run_get),
     CHECK_AND_RUN("/tradebook.v1.EventService/ListCursors", tbk_cursors_check_list, tbk_cursors_run_list),
     CHECK_AND_RUN("/tradebook.v1.EventService/CommitCursor", tbk_cursors_check_move, tbk_cursors_run_commit),

@@ -21,6 +21,12 @@ def test_new_database_has_no_events(client):
     assert client.ok(LIST, after_sequence=5).next_after_sequence == 5
 
 
+def test_a_stream_is_the_libraries_to_make(client):
+    reply = client.reply("EventService.Subscribe", after_sequence=0)
+    assert reply.code == book.rpc_pb2.CODE_UNIMPLEMENTED
+    assert "ListEvents" in reply.message
+
+
 def test_update_from_outside_is_listed_with_everything(server, client):
     with trades.connection(server.db) as db:
         signal = trades.open_trade(db, "BTC/USD", "short")
