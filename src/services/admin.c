@@ -87,8 +87,8 @@ enum tbk_status tbk_admin_server_info(struct tbk_call *call, const struct tbk_me
     info->has_schema_version = 1;
     info->schema_version = storage.schema_version;
     info->database = (char *)(uintptr_t)storage.location;
-    info->has_database_bytes = 1;
-    info->database_bytes = storage.database_bytes;
+    info->has_file_bytes = 1;
+    info->file_bytes = storage.database_bytes;
     info->has_wal_bytes = 1;
     info->wal_bytes = storage.wal_bytes;
     info->started_at = started;

@@ -404,7 +404,7 @@ def test_server_info(client, server, signal):
     assert info.nng_version.count(".") == 2 and info.storage_version.startswith("3.")
     assert (info.storage, info.schema_version, info.breakeven_band_percent) == ("sqlite", 2, 0.0)
     assert info.database == str(server.db.resolve())
-    assert info.database_bytes == server.db.stat().st_size
+    assert info.file_bytes == server.db.stat().st_size
     assert info.wal_bytes == pathlib.Path(f"{server.db}-wal").stat().st_size
     assert abs(info.started_at.seconds - time.time()) < 600
     assert 0 <= info.uptime_ms < 600_000
