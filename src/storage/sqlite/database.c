@@ -1,9 +1,17 @@
 /* Connections and the meaning of SQLite's result codes. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "storage/sqlite/log_vfs.h"
 #include "storage/sqlite/sqlite.h"
+
+/* The pages that a savepoint or a statement might put back are kept in one piece of
+ * memory of this size, which is touched as far as it is needed, and beyond that in a
+ * temporary file. A batch of 1,000 rows with random keys fits. With
+ * temp_store=MEMORY they would be kept in pieces of 1 KiB, of which each closed trade
+ * takes over a hundred. */
+enum { UNDO_BYTES_IN_MEMORY = 16 << 20 };
 
 /* Settings, each for a reason:
  * synchronous=FULL      a commit is on disk before it is acknowledged
@@ -13,13 +21,12 @@
  * journal_size_limit    a log that a long read made larger shrinks to this when it
  *                       starts over
  * foreign_keys          the clauses of a fresh database are enforced
- * temp_store=MEMORY     savepoints and sorts touch no file
+ * temp_store=MEMORY     the sorts of readers touch no file
  * cache_size            in KiB when negative; bounds the memory of a connection */
 static const char writer_settings[] = "PRAGMA synchronous=FULL;"
                                       "PRAGMA wal_autocheckpoint=0;"
                                       "PRAGMA journal_size_limit=67108864;"
                                       "PRAGMA foreign_keys=ON;"
-                                      "PRAGMA temp_store=MEMORY;"
                                       "PRAGMA cache_size=-8192;";
 static const char reader_settings[] = "PRAGMA query_only=ON;"
                                       "PRAGMA wal_autocheckpoint=0;"
@@ -109,9 +116,19 @@ enum tbk_status tbk_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **
     return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(db, rc, "preparing a statement", error);
 }
 
+/* For all connections of the process; without effect once SQLite is in use. */
+static void configure(void)
+{
+    /* Counting memory would take a lock for each piece of it. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, UNDO_BYTES_IN_MEMORY);
+}
+
 enum tbk_status tbk_sqlite_connect(const struct tbk_storage *storage, enum tbk_session_kind kind, sqlite3 **ret_db,
                                    struct tbk_error *error)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    pthread_once(&configured, configure);
     /* NOMUTEX: a session belongs to one thread at a time. */
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (kind == TBK_SESSION_WRITE ? SQLITE_OPEN_CREATE : 0);

@@ -38,8 +38,7 @@ _Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_
 
 #define CHANGE_OF_TRADE(condition)                                                                                \
     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
-    ", r.id, r.exit_timestamp FROM signal_results r WHERE " condition " AND ifnull(lower(r.outcome),'') "         \
-    "IN ('win','loss','breakeven');"
+    ", r.id, r.exit_timestamp FROM signal_results r WHERE " condition " AND " CLOSED("r") ";"
 
 /* A closed trade enters the outbox, or, unless it is to be published, the
  * changes. The terms are there before: whoever opens a trade writes them first. */
