@@ -31,8 +31,7 @@ static void publish(struct tbk_publisher *publisher, const uint8_t *message, siz
     struct tbk_endpoints *endpoints = &((struct tbk_broadcast *)publisher)->endpoints;
     if (endpoints->socket_listens)
         publish_on_socket(endpoints, message, length);
-    if (endpoints->streams != NULL)
-        tbk_streams_publish(endpoints->streams, message, length, more);
+    tbk_streams_publish(endpoints->streams, message, length, more);
 }
 
 static enum tbk_status open_streams(struct tbk_endpoints *endpoints, struct tbk_error *error)
@@ -48,7 +47,7 @@ static enum tbk_status start(struct tbk_endpoints *endpoints, const struct tbk_b
     enum tbk_status status = tbk_endpoints_open_socket(endpoints, nng_pub0_open, error);
     if (status == TBK_OK && nng_socket_set_int(endpoints->socket, NNG_OPT_SENDBUF, TBK_SUBSCRIBER_FRAMES_MAX) != 0)
         return tbk_error_set(error, TBK_INTERNAL, "cannot set the length of a subscriber's queue");
-    if (status == TBK_OK && tbk_streams_needed(nng_version()))
+    if (status == TBK_OK)
         status = open_streams(endpoints, error);
     return status == TBK_OK ? tbk_endpoints_listen(endpoints, config->urls, config->url_count, error) : status;
 }

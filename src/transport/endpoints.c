@@ -70,10 +70,10 @@ enum tbk_status tbk_endpoints_listen(struct tbk_endpoints *endpoints, const char
         char **address = &endpoints->addresses[endpoints->count];
         enum tbk_listener_kind kind = TBK_LISTENER_TCP;
         status = tbk_listener_check(url, &kind, error);
-        if (status == TBK_OK && endpoints->streams != NULL && kind != TBK_LISTENER_WS) {
+        if (status == TBK_OK && kind != TBK_LISTENER_WS) {
             status = open_stream(endpoints, url, kind, address, error);
         } else if (status == TBK_OK) {
-            status = tbk_listener_open(endpoints->socket, url, kind, &endpoints->limits, address, error);
+            status = tbk_listener_open_ws(endpoints->socket, url, &endpoints->limits, address, error);
             endpoints->socket_listens = true;
         }
         endpoints->count++;

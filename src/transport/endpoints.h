@@ -1,7 +1,6 @@
 /*
- * The addresses of one server, with what serves on them: an nng socket, and for
- * tcp and ipc on an old nng streams in its place (streams.h). One limit holds for
- * the connections of all.
+ * The addresses of one server, with what serves on them: streams for tcp and ipc
+ * (streams.h), an nng socket for ws. One limit holds for the connections of all.
  */
 #ifndef TBK_TRANSPORT_ENDPOINTS_H
 #define TBK_TRANSPORT_ENDPOINTS_H
@@ -18,7 +17,7 @@ struct tbk_endpoints {
     nng_socket socket; /* open after tbk_endpoints_open_socket */
     bool socket_open;
     bool socket_listens;         /* on at least one address */
-    struct tbk_streams *streams; /* set by the owner, who frees them, or NULL */
+    struct tbk_streams *streams; /* set by the owner, who frees them, before listening */
     struct tbk_listener_limits limits;
     atomic_uint connections; /* open now */
     unsigned connections_max;

@@ -136,45 +136,29 @@ enum tbk_status tbk_listener_check(const char *url, enum tbk_listener_kind *ret_
     return TBK_OK;
 }
 
-static int set_limits(nng_listener listener, enum tbk_listener_kind kind, const struct tbk_listener_limits *limits)
+/* Returns an nng error. */
+static int set_limits(nng_listener listener, const struct tbk_listener_limits *limits)
 {
     size_t bytes_max = limits->message_bytes_max + TBK_BACKTRACE_BYTES_MAX;
     int failure = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, bytes_max);
-    if (failure != 0)
-        return failure;
-    switch (kind) {
-    case TBK_LISTENER_TCP:
-        /* Finds peers whose machine vanished; they would hold a connection forever. */
-        return nng_listener_set_bool(listener, NNG_OPT_TCP_KEEPALIVE, true);
-    case TBK_LISTENER_IPC:
-        return nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, (int)limits->ipc_permissions);
-    case TBK_LISTENER_WS:
-        return nng_listener_set_size(listener, NNG_OPT_WS_RECVMAXFRAME, bytes_max);
-    }
-    return NNG_EINVAL;
+    return failure != 0 ? failure : nng_listener_set_size(listener, NNG_OPT_WS_RECVMAXFRAME, bytes_max);
 }
 
-enum tbk_status tbk_listener_open(nng_socket socket, const char *url, enum tbk_listener_kind kind,
-                                  const struct tbk_listener_limits *limits, char **ret_address,
-                                  struct tbk_error *error)
+enum tbk_status tbk_listener_open_ws(nng_socket socket, const char *url, const struct tbk_listener_limits *limits,
+                                     char **ret_address, struct tbk_error *error)
 {
-    if (kind == TBK_LISTENER_IPC) {
-        enum tbk_status status = clear_stale_socket(url + strlen("ipc://"), error);
-        if (status != TBK_OK)
-            return status;
-    }
     nng_listener listener = NNG_LISTENER_INITIALIZER;
     int failure = nng_listener_create(&listener, socket, url);
     if (failure != 0)
         return refused(error, url, failure);
     int port = 0;
-    failure = set_limits(listener, kind, limits);
+    failure = set_limits(listener, limits);
     if (failure == 0)
         failure = nng_listener_start(listener, 0);
-    if (failure == 0 && kind != TBK_LISTENER_IPC)
+    if (failure == 0)
         failure = nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port);
     if (failure == 0) {
-        *ret_address = bound_address(url, kind, port);
+        *ret_address = bound_address(url, TBK_LISTENER_WS, port);
         failure = *ret_address != NULL ? 0 : NNG_ENOMEM;
     }
     if (failure == 0)

@@ -23,11 +23,10 @@ struct tbk_listener_limits {
 enum tbk_status tbk_listener_check(const char *url, enum tbk_listener_kind *ret_kind,
                                    struct tbk_error *error) TBK_MUST_CHECK;
 
-/* Adds a listener to a socket. The address, in which a port 0 is replaced by the
- * one chosen, is the caller's to free. */
-enum tbk_status tbk_listener_open(nng_socket socket, const char *url, enum tbk_listener_kind kind,
-                                  const struct tbk_listener_limits *limits, char **ret_address,
-                                  struct tbk_error *error) TBK_MUST_CHECK;
+/* Adds a listener of ws to a socket. The address, in which a port 0 is replaced by
+ * the one chosen, is the caller's to free. */
+enum tbk_status tbk_listener_open_ws(nng_socket socket, const char *url, const struct tbk_listener_limits *limits,
+                                     char **ret_address, struct tbk_error *error) TBK_MUST_CHECK;
 
 /* Makes a listener for streams of tcp or ipc, see streams.h. */
 enum tbk_status tbk_listener_open_stream(const char *url, enum tbk_listener_kind kind,

@@ -4,7 +4,6 @@
 #include <nng/protocol/reqrep0/rep.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "transport/endpoints.h"
 #include "transport/exchange.h"
 
@@ -26,11 +25,6 @@ static enum tbk_status open_streams(struct tbk_server *server, const struct tbk_
         .connections = &server->endpoints.connections,
         .connections_max = config->connections_max,
     };
-    tbk_log(
-        TBK_LOG_WARNING,
-        "sockets of this nng stop to accept or to free connections when clients vanish (cured in nng 1.6); tcp "
-        "and ipc are served without them",
-        TBK_LOG_STR("nng", nng_version()));
     return tbk_streams_create(&streams, &server->endpoints.streams, error);
 }
 
@@ -41,7 +35,7 @@ static enum tbk_status start(struct tbk_server *server, const struct tbk_server_
     if (status == TBK_OK)
         status = tbk_exchanges_create(server->endpoints.socket, config->dispatch, config->contexts,
                                       config->send_timeout_ms, config->memory, &server->exchanges, error);
-    if (status == TBK_OK && tbk_streams_needed(nng_version()))
+    if (status == TBK_OK)
         status = open_streams(server, config, error);
     if (status == TBK_OK)
         status = tbk_endpoints_listen(&server->endpoints, config->listen_urls, config->listen_url_count, error);

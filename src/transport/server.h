@@ -4,9 +4,9 @@
  * responder of each context.
  *
  *   endpoints.c, listener.c   addresses
- *   exchange.c    the contexts of a REP socket
  *   broadcast.c   PUB: events to subscribers
- *   streams.c, peer.c, frame.c   both over tcp and ipc for nng before 1.6
+ *   streams.c, peer.c, frame.c   REP and PUB over tcp and ipc, on nng's streams
+ *   exchange.c    REP over ws: the contexts of a socket
  */
 #ifndef TBK_TRANSPORT_SERVER_H
 #define TBK_TRANSPORT_SERVER_H

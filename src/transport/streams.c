@@ -34,14 +34,6 @@ struct tbk_streams {
     struct tbk_peer *last_waiting;
 };
 
-bool tbk_streams_needed(const char *nng_version)
-{
-    char *end = NULL;
-    long major = strtol(nng_version, &end, 10);
-    long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-    return major < 1 || (major == 1 && minor < 6);
-}
-
 const struct tbk_streams_config *tbk_streams_settings(const struct tbk_streams *streams)
 {
     return &streams->config;

@@ -1,10 +1,11 @@
 /*
- * The transport for nng before 1.6: REP and PUB over tcp and ipc without nng's sockets.
- * A newer nng never comes here.
+ * REP and PUB over tcp and ipc without nng's sockets: nng is used one level lower,
+ * by its streams (nng_stream), with the few bytes of the SP protocol written here.
  *
- * nng 1.5.2 has two defects in the code that joins its sockets to tcp, ipc and
- * tls. Both were seen, and both disappear when nng is used one level lower, by
- * its streams (nng_stream), with the few bytes of the SP protocol written here.
+ * nng's sockets, of any version up to 1.10.1, give a request that was begun all the
+ * time in the world, leave a connection open that sends what is no request, and
+ * now and then drop one that sends many requests at once. Those of 1.5.2 have two
+ * defects besides, in the code that joins them to tcp, ipc and tls:
  *
  * Listener death: when a peer is gone before the server has sent its half of the
  * handshake, that write fails with EPIPE, which nng maps to NNG_ECLOSED and its
@@ -45,9 +46,6 @@ struct tbk_streams_config {
     atomic_uint *connections;  /* open now, shared with other transports */
     unsigned connections_max;
 };
-
-/* Whether this nng, such as "1.5.2", has the defects. */
-bool tbk_streams_needed(const char *nng_version);
 
 enum tbk_status tbk_streams_create(const struct tbk_streams_config *config, struct tbk_streams **ret_streams,
                                    struct tbk_error *error) TBK_MUST_CHECK;

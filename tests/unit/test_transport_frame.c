@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "transport/frame.h"
-#include "transport/streams.h"
 
 static void test_frame_head_written_reads_back(void **state)
 {
@@ -95,17 +94,6 @@ static void test_backtrace_ends_with_the_word_that_has_the_high_bit(void **state
     assert_int_equal(tbk_backtrace_bytes(payload, sizeof payload), 0);
 }
 
-static void test_streams_are_needed_before_1_6_only(void **state)
-{
-    (void)state;
-    assert_true(tbk_streams_needed("1.5.2"));
-    assert_true(tbk_streams_needed("1.5.2-dev"));
-    assert_true(tbk_streams_needed("0.9"));
-    assert_false(tbk_streams_needed("1.6.0"));
-    assert_false(tbk_streams_needed("1.10.1"));
-    assert_false(tbk_streams_needed("2.0.0"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,7 +103,6 @@ int main(void)
         cmocka_unit_test(test_handshake_of_its_protocol_only_is_accepted),
         cmocka_unit_test(test_shared_frame_is_the_same_without_mark_on_tcp),
         cmocka_unit_test(test_backtrace_ends_with_the_word_that_has_the_high_bit),
-        cmocka_unit_test(test_streams_are_needed_before_1_6_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
