@@ -167,9 +167,11 @@ static struct tbk_queue *queue_of(struct tbk_dispatch *dispatch, const struct tb
 
 static enum tbk_status busy(const struct tbk_dispatch *dispatch, struct tbk_job *job)
 {
-    return tbk_error_set(&job->error, TBK_RESOURCE_EXHAUSTED,
-                         "The server is busy: %u requests are waiting. Try again after a pause.",
-                         dispatch->config.queue_max);
+    return tbk_error_set(
+        &job->error, TBK_RESOURCE_EXHAUSTED,
+        "The server is busy: its queue of %u requests has no room for more from this connection. Try "
+        "again after a pause.",
+        dispatch->config.queue_max);
 }
 
 /* Refuses early what would find no room: in overload refusals must cost little, or
@@ -177,7 +179,7 @@ static enum tbk_status busy(const struct tbk_dispatch *dispatch, struct tbk_job 
 static enum tbk_status check_room(struct tbk_dispatch *dispatch, struct tbk_job *job)
 {
     const bool has_room = job->method->kind == TBK_METHOD_INLINE || atomic_load(&dispatch->draining) ||
-                          !tbk_queue_is_full(queue_of(dispatch, job));
+                          tbk_queue_has_room(queue_of(dispatch, job), job);
     return has_room ? TBK_OK : busy(dispatch, job);
 }
 

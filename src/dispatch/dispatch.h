@@ -18,6 +18,12 @@
 
 struct tbk_dispatch;
 
+/* What dispatch keeps about one connection; the transport has one for each, zero at
+ * first, and keeps it until all requests of the connection are answered. */
+struct tbk_share {
+    unsigned waiting[2]; /* its requests in each queue, see queue.h; guarded by that queue */
+};
+
 /* The way back to the caller; embedded by the transport in what it keeps for one
  * request. Every submitted request gets exactly one call of send or discard, on
  * any thread, possibly before tbk_dispatch_submit returns; the request's bytes
@@ -33,6 +39,7 @@ struct tbk_responder {
     /* There is no answer to send: the connection is closed, so that the client does
      * not wait for one. more: as for send. */
     void (*discard)(struct tbk_responder *responder, bool more);
+    struct tbk_share *share; /* of its connection */
 };
 
 /* Where events go; implemented by the transport. Called from one thread. */
@@ -45,17 +52,17 @@ struct tbk_publisher {
 struct tbk_dispatch_config {
     const struct tbk_service_context *context; /* schema, storage, settings; outlives dispatch */
     unsigned reader_threads;                   /* 1..64 */
-    unsigned queue_max;                        /* requests waiting, for readers and for the writer each */
-    unsigned waiting_max;                      /* reads that wait for events */
-    size_t request_bytes_max;                  /* larger requests answer RESOURCE_EXHAUSTED */
-    size_t arena_bytes_max;                    /* memory of one request */
-    struct tbk_budget *memory;                 /* of all requests, shared with the transport; outlives dispatch */
-    int64_t timeout_default_ms;                /* for requests without timeout_ms */
-    int64_t timeout_max_ms;                    /* larger timeouts are taken as this */
-    int64_t request_retention_s;               /* how long answers to request ids are kept */
-    int64_t event_retention_s;                 /* how long events are kept */
-    int64_t heartbeat_ms;                      /* how often one is published */
-    struct tbk_publisher *publisher;           /* outlives dispatch */
+    unsigned queue_max;              /* requests waiting, for readers and for the writer each, see queue.h */
+    unsigned waiting_max;            /* reads that wait for events */
+    size_t request_bytes_max;        /* larger requests answer RESOURCE_EXHAUSTED */
+    size_t arena_bytes_max;          /* memory of one request */
+    struct tbk_budget *memory;       /* of all requests, shared with the transport; outlives dispatch */
+    int64_t timeout_default_ms;      /* for requests without timeout_ms */
+    int64_t timeout_max_ms;          /* larger timeouts are taken as this */
+    int64_t request_retention_s;     /* how long answers to request ids are kept */
+    int64_t event_retention_s;       /* how long events are kept */
+    int64_t heartbeat_ms;            /* how often one is published */
+    struct tbk_publisher *publisher; /* outlives dispatch */
     /* The outcome of a commit is unknown; the process must end so that recovery
      * decides. Called once, from the writer's thread. */
     void (*on_fatal)(void *argument, const struct tbk_error *error);

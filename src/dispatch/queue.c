@@ -1,13 +1,15 @@
 #include "dispatch/queue.h"
 
-#include <limits.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "dispatch/job.h"
 
-void tbk_queue_init(struct tbk_queue *queue, unsigned length_max)
+enum { SHARE_OF_ROOM = 4 };
+
+void tbk_queue_init(struct tbk_queue *queue, enum tbk_queue_id id, unsigned length_max)
 {
-    *queue = (struct tbk_queue){.length_max = length_max};
+    *queue = (struct tbk_queue){.id = id, .length_max = length_max};
     pthread_mutex_init(&queue->mutex, NULL);
     pthread_cond_init(&queue->not_empty, NULL);
 }
@@ -18,12 +20,26 @@ void tbk_queue_fini(struct tbk_queue *queue)
     pthread_mutex_destroy(&queue->mutex);
 }
 
-static bool append(struct tbk_queue *queue, struct tbk_job *job, unsigned length_max)
+/* The jobs of the same connection that wait here. */
+static unsigned *waiting_of(const struct tbk_queue *queue, const struct tbk_job *job)
+{
+    return &job->responder->share->waiting[queue->id];
+}
+
+/* Under the mutex. */
+static bool has_room(const struct tbk_queue *queue, const struct tbk_job *job)
+{
+    return queue->length < queue->length_max &&
+           *waiting_of(queue, job) < SHARE_OF_ROOM * (uint64_t)(queue->length_max - queue->length);
+}
+
+static bool append(struct tbk_queue *queue, struct tbk_job *job, bool whatever_the_length)
 {
     pthread_mutex_lock(&queue->mutex);
-    const bool accepted = !queue->closed && queue->length < length_max;
+    const bool accepted = !queue->closed && (whatever_the_length || has_room(queue, job));
     bool wake = false;
     if (accepted) {
+        ++*waiting_of(queue, job);
         job->next = NULL;
         if (queue->last != NULL) {
             queue->last->next = job;
@@ -43,20 +59,20 @@ static bool append(struct tbk_queue *queue, struct tbk_job *job, unsigned length
 
 bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job)
 {
-    return append(queue, job, queue->length_max);
+    return append(queue, job, false);
 }
 
-bool tbk_queue_is_full(struct tbk_queue *queue)
+bool tbk_queue_has_room(struct tbk_queue *queue, const struct tbk_job *job)
 {
     pthread_mutex_lock(&queue->mutex);
-    const bool is_full = queue->length >= queue->length_max;
+    const bool found = has_room(queue, job);
     pthread_mutex_unlock(&queue->mutex);
-    return is_full;
+    return found;
 }
 
 void tbk_queue_put_back(struct tbk_queue *queue, struct tbk_job *job)
 {
-    append(queue, job, UINT_MAX);
+    append(queue, job, true);
 }
 
 /* Cuts the front of the queue off, up to the last job that goes with the first. */
@@ -68,9 +84,11 @@ static struct tbk_job *take_front(struct tbk_queue *queue, unsigned count_max, t
     }
     struct tbk_job *last = first;
     unsigned count = 1;
+    --*waiting_of(queue, first);
     if (together == NULL || together(first)) {
         while (count < count_max && last->next != NULL && (together == NULL || together(last->next))) {
             last = last->next;
+            --*waiting_of(queue, last);
             count++;
         }
     }

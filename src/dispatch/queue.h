@@ -1,5 +1,9 @@
 /*
- * A bounded queue of jobs between threads.
+ * A bounded queue of jobs between threads, of which no client gets more than a fair
+ * share: a connection may have as many jobs waiting as four times the room that is
+ * left. So one alone gets four fifths of the queue, and many that ask for all they
+ * can get leave room for who comes with a request now and then (the dynamic
+ * thresholds of Choudhury and Hahne, 1998, with alpha = 4).
  */
 #ifndef TBK_DISPATCH_QUEUE_H
 #define TBK_DISPATCH_QUEUE_H
@@ -9,7 +13,11 @@
 
 struct tbk_job;
 
+/* The two queues of dispatch. */
+enum tbk_queue_id { TBK_QUEUE_READ, TBK_QUEUE_WRITE };
+
 struct tbk_queue {
+    enum tbk_queue_id id;
     pthread_mutex_t mutex;
     pthread_cond_t not_empty;
     struct tbk_job *first;
@@ -20,15 +28,15 @@ struct tbk_queue {
     bool closed;
 };
 
-void tbk_queue_init(struct tbk_queue *queue, unsigned length_max);
+void tbk_queue_init(struct tbk_queue *queue, enum tbk_queue_id id, unsigned length_max);
 void tbk_queue_fini(struct tbk_queue *queue);
 
-/* Appends a job; false when the queue is full or closed, the job then stays the
- * caller's. Never blocks for long. */
+/* Appends a job; false when there is no room for it or the queue is closed, the job
+ * then stays the caller's. Never blocks for long. */
 bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job);
 
-/* Whether a push would fail now for want of room. */
-bool tbk_queue_is_full(struct tbk_queue *queue);
+/* Whether a push would find room now. */
+bool tbk_queue_has_room(struct tbk_queue *queue, const struct tbk_job *job);
 
 /* Appends a job that was popped before, whatever the queue's length: how many such
  * jobs there are is bounded by the caller. The queue is not closed. */

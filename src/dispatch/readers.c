@@ -98,7 +98,7 @@ enum tbk_status tbk_readers_start(struct tbk_readers *readers, struct tbk_dispat
 {
     const unsigned count = dispatch->config.reader_threads;
     readers->dispatch = dispatch;
-    tbk_queue_init(&readers->queue, dispatch->config.queue_max);
+    tbk_queue_init(&readers->queue, TBK_QUEUE_READ, dispatch->config.queue_max);
     readers->threads = calloc(count, sizeof *readers->threads);
     readers->sessions = calloc(count, sizeof(void *));
     if (readers->threads == NULL || readers->sessions == NULL) {

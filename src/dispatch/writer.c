@@ -228,7 +228,7 @@ enum tbk_status tbk_writer_start(struct tbk_writer *writer, struct tbk_dispatch 
 {
     const struct tbk_service_context *context = dispatch->config.context;
     writer->dispatch = dispatch;
-    tbk_queue_init(&writer->queue, dispatch->config.queue_max);
+    tbk_queue_init(&writer->queue, TBK_QUEUE_WRITE, dispatch->config.queue_max);
     const enum tbk_status status =
         context->ops->session_open(context->storage, TBK_SESSION_WRITE, &writer->session, error);
     if (status != TBK_OK) {

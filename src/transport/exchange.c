@@ -9,6 +9,9 @@
  * fraction of its time only, so that such peers cannot take all contexts. */
 enum { PATIENCE_DIVISOR = 20 };
 
+/* nng numbers its pipes one after the other. */
+enum { SHARES = 1024 };
+
 /* One context. Owned by nng while it receives or sends, by dispatch between
  * submit and send or discard; never by two at once. */
 struct exchange {
@@ -34,6 +37,7 @@ struct tbk_exchanges {
     atomic_bool stopping;
     pthread_mutex_t lock; /* for idle only */
     pthread_cond_t idle;
+    struct tbk_share shares[SHARES]; /* of connections; two may have the same one */
     struct exchange items[];
 };
 
@@ -79,6 +83,7 @@ static void on_received(void *argument)
     exchange->request = nng_aio_get_msg(exchange->receive_aio);
     nng_aio_set_msg(exchange->receive_aio, NULL);
     exchange->pipe = nng_msg_get_pipe(exchange->request);
+    exchange->responder.share = &exchange->all->shares[(unsigned)nng_pipe_id(exchange->pipe) % SHARES];
     atomic_fetch_add(&exchange->all->busy, 1);
     const size_t counted = tbk_budget_counted(nng_msg_len(exchange->request));
     if (!tbk_budget_take(exchange->all->memory, counted)) {

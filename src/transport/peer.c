@@ -47,6 +47,7 @@ struct tbk_peer {
     nng_stream *stream;
     bool ipc;
     atomic_uint references;
+    struct tbk_share share; /* of dispatch */
 
     /* Of the reading chain. */
     nng_aio *read_aio;
@@ -430,7 +431,10 @@ static struct request *request_create(struct tbk_peer *peer, size_t length)
         tbk_budget_give(memory_of(peer), counted);
     if (request != NULL)
         *request = (struct request){
-            .responder = {.reserve = responder_reserve, .send = responder_send, .discard = responder_discard},
+            .responder = {.reserve = responder_reserve,
+                          .send = responder_send,
+                          .discard = responder_discard,
+                          .share = &peer->share},
             .peer = peer,
             .length = length,
             .kept = kept,

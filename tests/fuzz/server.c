@@ -41,6 +41,7 @@ static sqlite3_stmt *version_query;
 /* Freed with the answer, so that a second one is seen. */
 struct exchange {
     struct tbk_responder responder;
+    struct tbk_share share;
     uint8_t *request;
     uint8_t *reply;
     size_t reply_bytes;
@@ -90,7 +91,7 @@ static void discard(struct tbk_responder *responder, bool more)
 static struct exchange *submit(const uint8_t *data, size_t size)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
-    exchange->responder = (struct tbk_responder){reserve, send_reply, discard};
+    exchange->responder = (struct tbk_responder){reserve, send_reply, discard, &exchange->share};
     exchange->request = malloc(size);
     if (size > 0)
         memcpy(exchange->request, data, size);

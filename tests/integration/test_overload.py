@@ -64,6 +64,17 @@ def large_request():
     return body
 
 
+def test_who_fills_the_queue_leaves_room_for_others(server, file):
+    with book.Client(server.address) as greedy, book.Client(server.address) as late, file.locked() as unlock:
+        for _ in range(200):
+            greedy.send(small_request())
+        refused = [received(greedy) for _ in range(200 - 2 * QUEUE)]
+        assert all(reply.code == book.RESOURCE_EXHAUSTED for reply in refused)
+        late.send(small_request())
+        unlock()
+        assert received(late).code == book.OK
+
+
 def test_queue_is_bounded_and_the_rest_refused_at_once(server, file):
     sent = 200
     with book.Client(server.address) as client, file.locked() as unlock:

@@ -14,6 +14,7 @@ static const struct tbk_method method = {.name = "/test/Wait"};
 /* One request and what became of it. */
 struct asked {
     struct tbk_responder responder; /* first: a responder is what was asked */
+    struct tbk_share share;
     struct tbk_job *job;
     uint8_t reply[REPLY_BYTES_MAX];
     int answers;
@@ -35,7 +36,7 @@ static int set_up(void **state)
 {
     struct tbk_dispatch *dispatch = calloc(1, sizeof *dispatch);
     tbk_job_pool_init(&dispatch->pool, ARENA_BYTES_MAX, NULL);
-    tbk_queue_init(&dispatch->readers.queue, 1);
+    tbk_queue_init(&dispatch->readers.queue, TBK_QUEUE_READ, 1);
     tbk_waiters_init(&dispatch->waiters, dispatch, WAITING_MAX);
     pthread_mutex_init(&dispatch->relay.mutex, NULL);
     pthread_cond_init(&dispatch->relay.woken, NULL);
@@ -70,7 +71,8 @@ static struct asked ask(struct tbk_dispatch *dispatch, int64_t wait_ms, int64_t 
 
 static void park(struct tbk_dispatch *dispatch, struct asked *asked)
 {
-    asked->responder = (struct tbk_responder){.reserve = reserve, .send = count_answer, .discard = count_answer};
+    asked->responder = (struct tbk_responder){
+        .reserve = reserve, .send = count_answer, .discard = count_answer, .share = &asked->share};
     asked->job->responder = &asked->responder;
     atomic_fetch_add(&dispatch->pending, 1);
     tbk_waiters_park(&dispatch->waiters, asked->job);
