@@ -117,10 +117,9 @@ func (c *Conn) explain(err error, method string, after time.Duration) error {
 	case errors.Is(err, context.Canceled):
 		return status.Errorf(codes.Canceled, "%s: the caller cancelled the call", method)
 	case errors.Is(err, context.DeadlineExceeded):
-		isConnected, failure := c.connector.isConnected()
-		if !isConnected {
+		if away := c.connector.whyAway(); away != nil {
 			return status.Errorf(codes.Unavailable, "%s: no connection to %s within %v (%v); is the server running there?",
-				method, c.address.text, after, failure)
+				method, c.address.text, after, away)
 		}
 		return status.Errorf(codes.DeadlineExceeded, "%s: no answer from %s within %v; whether a write took effect is "+
 			"open, calling again with the same request id is safe and tells", method, c.address.text, after)

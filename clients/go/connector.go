@@ -25,6 +25,7 @@ type connector struct {
 	current *exchange     // may be lost
 	trying  chan struct{} // closed when the try under way ends; nil: there is none
 	pause   backoff       // before the next try
+	greeted bool          // the try under way has a connection, which has not shaken hands yet
 	failure error         // why the last try failed
 }
 
@@ -77,13 +78,10 @@ func (c *connector) nextPause() time.Duration {
 }
 
 func (c *connector) try(pause time.Duration) {
-	var conn *frameConn
-	err := errClosed
-	if sleep(c.ctx, pause) {
-		conn, err = c.dialer.dial(c.ctx)
-	}
+	conn, err := c.dial(pause)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.greeted = false
 	c.failure = err
 	if err == nil {
 		c.current = newExchange(conn)
@@ -95,12 +93,35 @@ func (c *connector) try(pause time.Duration) {
 	c.trying = nil
 }
 
-// isConnected says whether there is a connection, and otherwise why not, as far as
-// it is known.
-func (c *connector) isConnected() (bool, error) {
+func (c *connector) dial(pause time.Duration) (*frameConn, error) {
+	if !sleep(c.ctx, pause) {
+		return nil, errClosed
+	}
+	raw, err := c.dialer.connect(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.greeted = true
+	c.mu.Unlock()
+	return c.dialer.greet(c.ctx, raw)
+}
+
+// whyAway returns why no server is there; nil: one is, as far as can be seen, even if
+// it has not shaken hands yet.
+func (c *connector) whyAway() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.current != nil && !c.current.isLost(), c.failure
+	switch {
+	case c.greeted || c.current != nil && !c.current.isLost():
+		return nil
+	case c.failure != nil:
+		return c.failure
+	case c.current != nil:
+		return errConnectionLost
+	default:
+		return errors.New("it does not respond")
+	}
 }
 
 func (c *connector) close() {

@@ -20,7 +20,7 @@ const (
 )
 
 const (
-	dialTimeout   = 5 * time.Second
+	dialTimeout   = 5 * time.Second // of connecting, and again of shaking hands
 	receiveBuffer = 64 << 10
 	lengthBytes   = 8
 	ipcMessage    = 0x01 // precedes the length of each frame over ipc
@@ -49,13 +49,22 @@ type frameConn struct {
 
 // dial connects and shakes hands.
 func (d *dialer) dial(ctx context.Context) (*frameConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	plain := net.Dialer{KeepAliveConfig: keepAlive}
-	raw, err := plain.DialContext(ctx, d.address.network, d.address.target)
+	raw, err := d.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return d.greet(ctx, raw)
+}
+
+func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
+	plain := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
+	return plain.DialContext(ctx, d.address.network, d.address.target)
+}
+
+// greet shakes hands over a connection, which it closes when that fails.
+func (d *dialer) greet(ctx context.Context, raw net.Conn) (*frameConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	// What blocks below ends with the context.
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
 	conn, err := d.shakeHands(ctx, raw)
