@@ -238,7 +238,7 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
     if (status != TBK_OK) {
         tbk_reply_error(job);
     }
-    tbk_reply_send(&dispatch->pool, job, false);
+    tbk_reply_send(dispatch, job, false);
 }
 
 void tbk_dispatch_refuse(struct tbk_dispatch *dispatch, struct tbk_responder *responder)
@@ -251,12 +251,12 @@ void tbk_dispatch_refuse(struct tbk_dispatch *dispatch, struct tbk_responder *re
     job->envelope = (struct tbk_envelope){.method = "", .client = ""};
     no_memory(dispatch, job);
     tbk_reply_error(job);
-    tbk_reply_send(&dispatch->pool, job, false);
+    tbk_reply_send(dispatch, job, false);
 }
 
 void tbk_dispatch_finish(struct tbk_dispatch *dispatch, struct tbk_job *job, bool more)
 {
-    tbk_reply_send(&dispatch->pool, job, more);
+    tbk_reply_send(dispatch, job, more);
     leave(dispatch);
 }
 
@@ -273,6 +273,9 @@ enum tbk_status tbk_dispatch_create(const struct tbk_dispatch_config *config, st
     pthread_cond_init(&dispatch->drained, NULL);
     tbk_waiters_init(&dispatch->waiters, dispatch, config->waiting_max);
     enum tbk_status status = tbk_methods_create(config->context->schema, &dispatch->methods, error);
+    if (status == TBK_OK) {
+        status = tbk_counts_init(&dispatch->counts, tbk_methods_count(dispatch->methods), error);
+    }
     if (status == TBK_OK) {
         status = tbk_relay_start(&dispatch->relay, dispatch, error);
     }
@@ -315,6 +318,7 @@ void tbk_dispatch_destroy(struct tbk_dispatch *dispatch)
     if (dispatch->writer.dispatch != NULL) { /* last: its closing ends the write-ahead log */
         tbk_writer_stop(&dispatch->writer);
     }
+    tbk_counts_fini(&dispatch->counts);
     tbk_methods_destroy(dispatch->methods);
     tbk_waiters_fini(&dispatch->waiters);
     tbk_job_pool_fini(&dispatch->pool);

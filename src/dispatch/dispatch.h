@@ -14,6 +14,7 @@
 
 #include "base/budget.h"
 #include "base/error.h"
+#include "metrics/exposition.h"
 #include "services/service.h"
 
 struct tbk_dispatch;
@@ -81,6 +82,13 @@ void tbk_dispatch_submit(struct tbk_dispatch *dispatch, struct tbk_responder *re
 /* Answers a request, whose bytes the transport did not keep, that there is no memory
  * for it. Any thread. */
 void tbk_dispatch_refuse(struct tbk_dispatch *dispatch, struct tbk_responder *responder);
+
+/* Whether requests are served. UNAVAILABLE, with a sentence: the server stops or is
+ * to be started again, or the writer is held up. Any thread. */
+enum tbk_status tbk_dispatch_check(struct tbk_dispatch *dispatch, struct tbk_error *error) TBK_MUST_CHECK;
+
+/* Writes the metrics of requests, queues and the writer. Any thread. */
+void tbk_dispatch_expose(struct tbk_dispatch *dispatch, struct tbk_exposition *exposition);
 
 /* From now on submitted requests answer UNAVAILABLE; returns when everything
  * that was queued is answered. */

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "dispatch/counts.h"
 #include "dispatch/job.h"
 #include "dispatch/queue.h"
 #include "dispatch/waiters.h"
@@ -27,7 +28,7 @@ struct tbk_writer {
     struct tbk_session *session;
     int64_t pruned_us;    /* monotonic, last time old request ids and events were forgotten */
     int64_t newest_event; /* as of the last commit */
-    bool broken;          /* a commit is undecided; nothing is executed any more */
+    atomic_bool broken;   /* a commit is undecided; nothing is executed any more */
 };
 
 /* The thread that tells of new events, whoever has committed them. */
@@ -50,6 +51,7 @@ struct tbk_dispatch {
     struct tbk_dispatch_config config;
     struct tbk_methods *methods;
     struct tbk_job_pool pool;
+    struct tbk_counts counts;
     struct tbk_readers readers;
     struct tbk_writer writer;
     struct tbk_relay relay;

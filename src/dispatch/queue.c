@@ -70,6 +70,14 @@ bool tbk_queue_has_room(struct tbk_queue *queue, const struct tbk_job *job)
     return found;
 }
 
+unsigned tbk_queue_length(struct tbk_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    const unsigned length = queue->length;
+    pthread_mutex_unlock(&queue->mutex);
+    return length;
+}
+
 void tbk_queue_put_back(struct tbk_queue *queue, struct tbk_job *job)
 {
     append(queue, job, true);

@@ -38,6 +38,9 @@ bool tbk_queue_push(struct tbk_queue *queue, struct tbk_job *job);
 /* Whether a push would find room now. */
 bool tbk_queue_has_room(struct tbk_queue *queue, const struct tbk_job *job);
 
+/* Jobs that wait now. */
+unsigned tbk_queue_length(struct tbk_queue *queue);
+
 /* Appends a job that was popped before, whatever the queue's length: how many such
  * jobs there are is bounded by the caller. The queue is not closed. */
 void tbk_queue_put_back(struct tbk_queue *queue, struct tbk_job *job);

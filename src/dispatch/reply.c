@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/timestamp.h"
+#include "dispatch/internal.h"
 #include "services/status_details.h"
 #include "tradebook/v1/rpc.pb-c.h"
 
@@ -101,7 +102,7 @@ static bool is_our_fault(enum tbk_status status)
     return status == TBK_UNKNOWN || status == TBK_INTERNAL || status == TBK_UNAVAILABLE || status == TBK_DATA_LOSS;
 }
 
-static void log_request(const struct tbk_job *job)
+static void log_request(const struct tbk_job *job, int64_t took_us)
 {
     const enum tbk_log_level level = is_our_fault(job->status) ? TBK_LOG_ERROR : TBK_LOG_DEBUG;
     if (!tbk_log_enabled(level)) {
@@ -112,17 +113,18 @@ static void log_request(const struct tbk_job *job)
         tbk_hex_encode(job->envelope.request_id, TBK_REQUEST_ID_BYTES, id);
     }
     tbk_log(level, "request", TBK_LOG_STR("method", job->envelope.method), TBK_LOG_STR("request_id", id),
-            TBK_LOG_STR("status", tbk_status_name(job->status)),
-            TBK_LOG_INT("us", tbk_monotonic_us() - job->received_us),
+            TBK_LOG_STR("status", tbk_status_name(job->status)), TBK_LOG_INT("us", took_us),
             TBK_LOG_STR("error", job->status == TBK_OK ? "" : job->error.message));
 }
 
-void tbk_reply_send(struct tbk_job_pool *pool, struct tbk_job *job, bool more)
+void tbk_reply_send(struct tbk_dispatch *dispatch, struct tbk_job *job, bool more)
 {
     struct tbk_responder *responder = job->responder;
     const bool reserved = job->status != TBK_UNKNOWN;
-    log_request(job);
-    tbk_job_give(pool, job);
+    const int64_t took_us = tbk_monotonic_us() - job->received_us;
+    tbk_counts_request(&dispatch->counts, job->method, job->status, took_us);
+    log_request(job, took_us);
+    tbk_job_give(&dispatch->pool, job);
     if (reserved) {
         responder->send(responder, more);
     } else {

@@ -19,8 +19,8 @@ enum tbk_status tbk_reply_payload(struct tbk_job *job, const uint8_t *payload, s
  * reserved and the job will be discarded. */
 void tbk_reply_error(struct tbk_job *job);
 
-/* Sends what is reserved, or discards; logs the request. Exactly once a job; the
- * job goes back to the pool. more: see struct tbk_responder. */
-void tbk_reply_send(struct tbk_job_pool *pool, struct tbk_job *job, bool more);
+/* Sends what is reserved, or discards; counts and logs the request. Exactly once a
+ * job; the job goes back to the pool. more: see struct tbk_responder. */
+void tbk_reply_send(struct tbk_dispatch *dispatch, struct tbk_job *job, bool more);
 
 #endif

@@ -1,7 +1,9 @@
 tbk_layer(dispatch
   SOURCES
+    dispatch/counts.c
     dispatch/dispatch.c
     dispatch/envelope.c
+    dispatch/expose.c
     dispatch/job.c
     dispatch/queue.c
     dispatch/readers.c

@@ -21,6 +21,14 @@ void tbk_waiters_fini(struct tbk_waiters *waiters)
     pthread_mutex_destroy(&waiters->mutex);
 }
 
+unsigned tbk_waiters_count(struct tbk_waiters *waiters)
+{
+    pthread_mutex_lock(&waiters->mutex);
+    const unsigned count = waiters->count;
+    pthread_mutex_unlock(&waiters->mutex);
+    return count;
+}
+
 static int64_t end_of(const struct tbk_job *job)
 {
     const int64_t half_us = (job->deadline_us - job->received_us) / 2;

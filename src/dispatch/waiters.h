@@ -31,6 +31,9 @@ void tbk_waiters_fini(struct tbk_waiters *waiters);
  * answered at once when its time is over or no more may wait. */
 void tbk_waiters_park(struct tbk_waiters *waiters, struct tbk_job *job);
 
+/* How many wait now. */
+unsigned tbk_waiters_count(struct tbk_waiters *waiters);
+
 /* There is a committed event with this number and topic. */
 void tbk_waiters_announce(struct tbk_waiters *waiters, int64_t sequence, const char *topic);
 

@@ -167,7 +167,9 @@ static enum tbk_status commit_batch(struct tbk_writer *writer, struct tbk_job *f
         ops->rollback(writer->session);
         return error->status;
     }
+    const int64_t commit_us = tbk_monotonic_us();
     const enum tbk_status committed = ops->commit(writer->session, error);
+    tbk_distribution_record(&writer->dispatch->counts.commits, tbk_monotonic_us() - commit_us);
     if (committed == TBK_OK && events.newest != writer->newest_event) {
         writer->newest_event = events.newest;
         tbk_relay_wake(&writer->dispatch->relay);
@@ -184,11 +186,24 @@ static void give_up(struct tbk_writer *writer, struct tbk_error *error)
     error->status = TBK_UNAVAILABLE;
 }
 
+static void count_batch(struct tbk_writer *writer, const struct tbk_job *first, enum tbk_status status)
+{
+    int64_t requests = 0;
+    for (const struct tbk_job *job = first; job != NULL; job = job->next) {
+        requests++;
+    }
+    tbk_distribution_record(&writer->dispatch->counts.batches, requests);
+    if (status != TBK_OK) {
+        atomic_fetch_add_explicit(&writer->dispatch->counts.commit_failures, 1, memory_order_relaxed);
+    }
+}
+
 static void process(struct tbk_writer *writer, struct tbk_job *first)
 {
     struct tbk_error error;
     tbk_error_init(&error);
     const enum tbk_status status = commit_batch(writer, first, &error);
+    count_batch(writer, first, status);
     if (status == TBK_UNKNOWN) {
         give_up(writer, &error);
     }
@@ -216,10 +231,13 @@ static void *run(void *argument)
 {
     struct tbk_writer *writer = argument;
     struct tbk_job *jobs;
+    atomic_int_fast64_t *busy_since = &writer->dispatch->counts.busy_since_us;
     pthread_setname_np(pthread_self(), "tbk-writer");
     while ((jobs = tbk_queue_pop(&writer->queue, BATCH_MAX, NULL)) != NULL) {
+        atomic_store_explicit(busy_since, tbk_monotonic_us(), memory_order_relaxed);
         process(writer, jobs);
         maintain(writer);
+        atomic_store_explicit(busy_since, 0, memory_order_relaxed);
     }
     return NULL;
 }

@@ -213,6 +213,9 @@ enum tbk_status tbk_methods_create(const struct tbk_schema *schema, struct tbk_m
         }
     }
     qsort(methods->list, methods->count, sizeof methods->list[0], compare_methods);
+    for (size_t i = 0; i < methods->count; i++) {
+        methods->list[i].position = i;
+    }
     for (int i = 0; i < BINDING_COUNT; i++) {
         const enum tbk_status status = bind(methods, schema, &bindings[i], error);
         if (status != TBK_OK) {
@@ -227,6 +230,16 @@ enum tbk_status tbk_methods_create(const struct tbk_schema *schema, struct tbk_m
 void tbk_methods_destroy(struct tbk_methods *methods)
 {
     free(methods);
+}
+
+size_t tbk_methods_count(const struct tbk_methods *methods)
+{
+    return methods->count;
+}
+
+const struct tbk_method *tbk_methods_at(const struct tbk_methods *methods, size_t position)
+{
+    return &methods->list[position];
 }
 
 static int compare_name(const void *name, const void *method)

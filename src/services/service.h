@@ -68,7 +68,8 @@ typedef enum tbk_status tbk_run(struct tbk_call *call, const struct tbk_method *
 enum tbk_method_kind { TBK_METHOD_INLINE, TBK_METHOD_READ, TBK_METHOD_WRITE };
 
 struct tbk_method {
-    char name[96]; /* "/tradebook.v1.SignalService/CreateSignal" */
+    char name[96];   /* "/tradebook.v1.SignalService/CreateSignal" */
+    size_t position; /* in the table, from 0 */
     const ProtobufCMessageDescriptor *request;
     const ProtobufCMessageDescriptor *response;
     enum tbk_method_kind kind;
@@ -86,6 +87,9 @@ enum tbk_status tbk_methods_create(const struct tbk_schema *schema, struct tbk_m
                                    struct tbk_error *error) TBK_MUST_CHECK;
 void tbk_methods_destroy(struct tbk_methods *methods);
 
+size_t tbk_methods_count(const struct tbk_methods *methods);
+/* By position. */
+const struct tbk_method *tbk_methods_at(const struct tbk_methods *methods, size_t position);
 /* NULL when there is none of that name. */
 const struct tbk_method *tbk_methods_find(const struct tbk_methods *methods, const char *name);
 /* Whether any service has this full name, for health checks. */

@@ -32,4 +32,4 @@ tbk_layer(storage
     storage/sqlite/triggers.c
     storage/sqlite/upkeep.c
     storage/topic.c
-  LINK tbk_query PkgConfig::SQLITE m)
+  LINK tbk_query tbk_metrics PkgConfig::SQLITE m)

@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "base/dynbuf.h"
 #include "base/error.h"
+#include "metrics/distribution.h"
 #include "query/query.h"
 #include "schema/schema.h"
 #include "storage/audit.h"
@@ -47,6 +48,10 @@ struct tbk_storage_info {
     int64_t database_bytes;
     int64_t wal_bytes;
     uint64_t secret; /* random, made when the database was created or adopted */
+    /* How long the write session's syncs took, of the log and of the database; live,
+     * as long as the storage is open. */
+    const struct tbk_distribution *log_syncs;
+    const struct tbk_distribution *database_syncs;
 };
 
 enum tbk_session_kind { TBK_SESSION_READ, TBK_SESSION_WRITE };
@@ -216,6 +221,9 @@ struct tbk_storage_ops {
     enum tbk_status (*open_positions)(struct tbk_session *session, const struct tbk_open_positions_query *query,
                                       struct tbk_arena *arena, struct tbk_open_position **ret_positions,
                                       size_t *ret_count, bool *ret_more, struct tbk_error *error);
+
+    /* How many trades are open. */
+    enum tbk_status (*open_count)(struct tbk_session *session, int64_t *ret_trades, struct tbk_error *error);
 
     /* Finds what was remembered under (client, id). NOT_FOUND, without a
      * sentence, is the usual answer. */

@@ -81,6 +81,11 @@ const char *tbk_broadcast_address(const struct tbk_broadcast *broadcast, size_t 
     return broadcast->endpoints.addresses[position];
 }
 
+unsigned tbk_broadcast_connections(const struct tbk_broadcast *broadcast)
+{
+    return atomic_load(&broadcast->endpoints.connections);
+}
+
 void tbk_broadcast_destroy(struct tbk_broadcast *broadcast)
 {
     if (broadcast == NULL)

@@ -30,6 +30,9 @@ struct tbk_publisher *tbk_broadcast_publisher(struct tbk_broadcast *broadcast);
 /* The address actually bound (port 0 replaced), by position in urls. */
 const char *tbk_broadcast_address(const struct tbk_broadcast *broadcast, size_t position);
 
+/* Connections open now. */
+unsigned tbk_broadcast_connections(const struct tbk_broadcast *broadcast);
+
 /* When nobody publishes any more. Accepts NULL. */
 void tbk_broadcast_destroy(struct tbk_broadcast *broadcast);
 

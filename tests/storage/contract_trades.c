@@ -146,6 +146,26 @@ static const Tradebook__V1__SignalResult *result_at(struct positions positions, 
     return (const Tradebook__V1__SignalResult *)positions.list[index].result;
 }
 
+static void assert_open_count(struct tbk_store *store, int64_t expected)
+{
+    int64_t trades = -1;
+    expect_ok(store, store->ops->open_count(store->reader, &trades, &store->error));
+    assert_int_equal(trades, expected);
+}
+
+static void test_open_count_counts_open_trades_only(void **state)
+{
+    struct tbk_store *store = *state;
+    assert_open_count(store, 0);
+    tbk_store_insert_signals(store, 3);
+    tbk_store_begin(store);
+    insert_trade(store, 1, TRADEBOOK__V1__OUTCOME__OUTCOME_OPEN, 10);
+    insert_trade(store, 2, TRADEBOOK__V1__OUTCOME__OUTCOME_WIN, 20);
+    insert_trade(store, 3, TRADEBOOK__V1__OUTCOME__OUTCOME_OPEN, 30);
+    tbk_store_commit(store);
+    assert_open_count(store, 2);
+}
+
 static void test_open_positions_none(void **state)
 {
     const struct positions positions = list(*state, (struct tbk_open_positions_query){.limit = 10});
@@ -236,6 +256,7 @@ int tbk_contract_run_trades(void)
         contract_test(test_terms_put_again_replaces_everything),
         contract_test(test_theories_grade_only_ungraded_of_the_signal),
         contract_test(test_theories_grade_without_records_none),
+        contract_test(test_open_count_counts_open_trades_only),
         contract_test(test_open_positions_none),
         contract_test(test_open_positions_only_open_newest_first),
         contract_test(test_open_positions_continue_where_they_ended),

@@ -35,7 +35,9 @@ static void count_answer(struct tbk_responder *responder, bool more)
 static int set_up(void **state)
 {
     struct tbk_dispatch *dispatch = calloc(1, sizeof *dispatch);
+    struct tbk_error error;
     tbk_job_pool_init(&dispatch->pool, ARENA_BYTES_MAX, NULL);
+    assert_int_equal(tbk_counts_init(&dispatch->counts, 1, &error), TBK_OK);
     tbk_queue_init(&dispatch->readers.queue, TBK_QUEUE_READ, 1);
     tbk_waiters_init(&dispatch->waiters, dispatch, WAITING_MAX);
     pthread_mutex_init(&dispatch->relay.mutex, NULL);
@@ -51,6 +53,7 @@ static int tear_down(void **state)
     pthread_mutex_destroy(&dispatch->relay.mutex);
     tbk_waiters_fini(&dispatch->waiters);
     tbk_queue_fini(&dispatch->readers.queue);
+    tbk_counts_fini(&dispatch->counts);
     tbk_job_pool_fini(&dispatch->pool);
     free(dispatch);
     return 0;

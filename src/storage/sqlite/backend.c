@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "storage/sqlite/log_vfs.h"
 #include "storage/sqlite/sqlite.h"
 
 /* SQLite tells by the resulting mode, not by an error, that a file system cannot
@@ -90,6 +91,8 @@ static enum tbk_status sqlite_open(const struct tbk_storage_config *config, stru
     storage->lock_fd = -1;
     storage->busy_timeout_ms = config->busy_timeout_ms;
     storage->log_bytes_max = config->log_bytes_max;
+    tbk_distribution_init(&storage->log_syncs, &tbk_bounds_durations);
+    tbk_distribution_init(&storage->database_syncs, &tbk_bounds_durations);
     enum tbk_status status = tbk_sqlite_resolve_path(config->location, storage->path, error);
     if (status == TBK_OK) {
         status = tbk_sqlite_take(storage, error);
@@ -119,6 +122,8 @@ static void sqlite_info(struct tbk_storage *storage, struct tbk_storage_info *re
         .database_bytes = tbk_sqlite_file_bytes(storage->path),
         .wal_bytes = tbk_sqlite_log_bytes(storage->path),
         .secret = storage->secret,
+        .log_syncs = &storage->log_syncs,
+        .database_syncs = &storage->database_syncs,
     };
 }
 
@@ -145,6 +150,7 @@ static void sqlite_session_close(struct tbk_session *session)
     sqlite3_finalize(session->model_tenures);
     sqlite3_finalize(session->pattern_counts);
     sqlite3_finalize(session->open_positions);
+    sqlite3_finalize(session->open_count);
     tbk_sqlite_series_finalize(session);
     for (int t = 0; t < TBK_TABLE_COUNT; t++) {
         sqlite3_finalize(session->tables[t].insert);
@@ -207,6 +213,7 @@ static enum tbk_status sqlite_session_open(struct tbk_storage *storage, enum tbk
     }
     if (status == TBK_OK && kind == TBK_SESSION_WRITE) {
         status = tbk_sqlite_watch_log(session, error);
+        tbk_sqlite_log_measure(session->db, &storage->log_syncs, &storage->database_syncs);
     }
     if (status != TBK_OK) {
         sqlite_session_close(session);
@@ -336,6 +343,7 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .terms_put = tbk_sqlite_terms_put,
     .theories_grade = tbk_sqlite_theories_grade,
     .open_positions = tbk_sqlite_open_positions,
+    .open_count = tbk_sqlite_open_count,
     .request_find = tbk_sqlite_request_find,
     .request_save = tbk_sqlite_request_save,
     .request_prune = tbk_sqlite_request_prune,

@@ -1,9 +1,10 @@
 #include "storage/sqlite/log_vfs.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/timestamp.h"
 
 /* SQLite's file access for Unix keeps 17 bits of the length of a write and answers
  * "full" beyond. 31 pages of the default size with their headers. */
@@ -13,10 +14,11 @@ enum { BUFFER_BYTES = 31 * (4096 + 24) };
 struct log_file {
     sqlite3_file base;
     sqlite3_file *below;
-    sqlite3_io_methods methods; /* as many as the file below has */
-    unsigned char *buffer;      /* of the log only, else NULL */
-    int length;                 /* gathered bytes */
-    sqlite3_int64 offset;       /* of the first of them in the file */
+    sqlite3_io_methods methods;     /* as many as the file below has */
+    unsigned char *buffer;          /* of the log only, else NULL */
+    int length;                     /* gathered bytes */
+    sqlite3_int64 offset;           /* of the first of them in the file */
+    struct tbk_distribution *syncs; /* NULL: not measured */
 };
 
 static struct log_file *log_of(sqlite3_file *file)
@@ -73,8 +75,18 @@ static int file_read(sqlite3_file *base, void *data, int bytes, sqlite3_int64 of
 
 static int file_sync(sqlite3_file *base, int flags)
 {
-    const int rc = flush(log_of(base));
-    return rc != SQLITE_OK ? rc : below(base)->pMethods->xSync(below(base), flags);
+    struct log_file *file = log_of(base);
+    int rc = flush(file);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    if (file->syncs == NULL) {
+        return file->below->pMethods->xSync(file->below, flags);
+    }
+    const int64_t begun_us = tbk_monotonic_us();
+    rc = file->below->pMethods->xSync(file->below, flags);
+    tbk_distribution_record(file->syncs, tbk_monotonic_us() - begun_us);
+    return rc;
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
@@ -253,4 +265,20 @@ const char *tbk_sqlite_log_vfs(void)
     sqlite3_initialize();
     pthread_once(&once, register_vfs);
     return log_vfs.zName;
+}
+
+static void measure(sqlite3 *db, int which_file, struct tbk_distribution *syncs)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_file_control(db, "main", which_file, &file);
+    if (file != NULL && file->pMethods != NULL && file->pMethods->xSync == file_sync) { /* open, and ours */
+        log_of(file)->syncs = syncs;
+    }
+}
+
+void tbk_sqlite_log_measure(sqlite3 *db, struct tbk_distribution *log_syncs,
+                            struct tbk_distribution *database_syncs)
+{
+    measure(db, SQLITE_FCNTL_JOURNAL_POINTER, log_syncs);
+    measure(db, SQLITE_FCNTL_FILE_POINTER, database_syncs);
 }

@@ -3,6 +3,8 @@
 
 #include "storage/sqlite/sqlite.h"
 
+#define IS_OPEN "IN ('open','OPEN','Open')"
+
 /* Open trades are few, so they are found by their outcome and sorted; the
  * expression in the order keeps SQLite from walking through all trades by time.
  * Where a page continues is looked up by id, because another program may have
@@ -12,7 +14,7 @@ static const char positions_sql[] =
     "s.symbol,s.direction,s.tp_price,s.sl_price,s.strategy,ifnull(t.quantity,1.0) "
     "FROM signal_results r LEFT JOIN signals s ON s.id=r.signal_id LEFT JOIN tb_trades t ON "
     "t.signal_id=r.signal_id "
-    "WHERE r.outcome IN ('open','OPEN','Open') AND (?1 IS NULL OR s.symbol=?1) AND (?2 IS NULL OR "
+    "WHERE r.outcome " IS_OPEN " AND (?1 IS NULL OR s.symbol=?1) AND (?2 IS NULL OR "
     "(ifnull(r.entry_timestamp,''),r.id)<"
     "(ifnull((SELECT ifnull(p.entry_timestamp,'') FROM signal_results p WHERE p.id=?3),?2),?3)) "
     "ORDER BY ifnull(r.entry_timestamp,'') DESC,r.id DESC LIMIT ?4";
@@ -97,4 +99,21 @@ enum tbk_status tbk_sqlite_open_positions(struct tbk_session *session,
         *ret_positions = positions;
     }
     return status;
+}
+
+enum tbk_status tbk_sqlite_open_count(struct tbk_session *session, int64_t *ret_trades, struct tbk_error *error)
+{
+    const enum tbk_status status = tbk_sqlite_prepare(
+        session->db, "SELECT count(*) FROM signal_results WHERE outcome " IS_OPEN, &session->open_count, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    const bool counted = sqlite3_step(session->open_count) == SQLITE_ROW;
+    const int64_t trades = counted ? sqlite3_column_int64(session->open_count, 0) : 0;
+    const int rc = sqlite3_reset(session->open_count);
+    if (!counted) {
+        return tbk_sqlite_failed(session->db, rc, "counting open trades", error);
+    }
+    *ret_trades = trades;
+    return TBK_OK;
 }

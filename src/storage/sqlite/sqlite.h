@@ -28,6 +28,8 @@ struct tbk_storage {
     int64_t log_bytes_max; /* 0: no limit */
     uint64_t secret;
     char changes[TBK_SQLITE_CHANGES_BYTES_MAX]; /* what opening changed, for people */
+    struct tbk_distribution log_syncs;          /* of the write session */
+    struct tbk_distribution database_syncs;
 };
 
 /* Statements about one table, prepared when first needed. */
@@ -109,6 +111,7 @@ struct tbk_session {
     sqlite3_stmt *model_tenures;
     sqlite3_stmt *pattern_counts;
     sqlite3_stmt *open_positions;
+    sqlite3_stmt *open_count;
     struct tbk_table_statements tables[TBK_TABLE_COUNT];
     struct tbk_series_statements series;
     struct tbk_list_statement lists[TBK_SQLITE_LISTS_CACHED];
@@ -264,6 +267,7 @@ enum tbk_status tbk_sqlite_open_positions(struct tbk_session *session,
                                           const struct tbk_open_positions_query *query, struct tbk_arena *arena,
                                           struct tbk_open_position **ret_positions, size_t *ret_count,
                                           bool *ret_more, struct tbk_error *error);
+enum tbk_status tbk_sqlite_open_count(struct tbk_session *session, int64_t *ret_trades, struct tbk_error *error);
 
 /* requests.c */
 
