@@ -6,8 +6,9 @@
 
 enum { TBK_ADDRESS_BYTES_MAX = 128 };
 
-#define TBK_DEFAULT_TCP_URL    "tcp://127.0.0.1:7601"
-#define TBK_DEFAULT_EVENTS_URL "tcp://127.0.0.1:7602"
+#define TBK_DEFAULT_TCP_URL      "tcp://127.0.0.1:7601"
+#define TBK_DEFAULT_EVENTS_URL   "tcp://127.0.0.1:7602"
+#define TBK_DEFAULT_HTTP_ADDRESS "127.0.0.1:7603"
 
 /* ipc:///run/user/UID/tradebook.sock, or ipc:///tmp/tradebook-UID.sock when this
  * user has no such directory. */

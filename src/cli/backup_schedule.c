@@ -30,6 +30,7 @@ struct tbk_backup_schedule {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool stopping;
+    struct tbk_backup_figures figures;
 };
 
 /* Names of copies in the folder, the oldest first. */
@@ -148,6 +149,16 @@ static int64_t remove_oldest(const struct tbk_backup_schedule *schedule)
     return (int64_t)surplus;
 }
 
+static void count(struct tbk_backup_schedule *schedule, const struct tbk_backup_figures *more)
+{
+    pthread_mutex_lock(&schedule->mutex);
+    if (more->newest_us != 0)
+        schedule->figures.newest_us = more->newest_us;
+    schedule->figures.made += more->made;
+    schedule->figures.failed += more->failed;
+    pthread_mutex_unlock(&schedule->mutex);
+}
+
 static void make_backup(struct tbk_backup_schedule *schedule)
 {
     char path[PATH_MAX + NAME_MAX + 2];
@@ -167,9 +178,11 @@ static void make_backup(struct tbk_backup_schedule *schedule)
     int64_t ms = (tbk_monotonic_us() - begun_us) / 1000;
     if (status == TBK_OK) {
         int64_t removed = remove_oldest(schedule);
+        count(schedule, &(struct tbk_backup_figures){.newest_us = now * (int64_t)US_PER_S, .made = 1});
         tbk_log(TBK_LOG_INFO, "backup made", TBK_LOG_STR("file", path), TBK_LOG_INT("bytes", report.copy_bytes),
                 TBK_LOG_INT("rows", report.rows), TBK_LOG_INT("ms", ms), TBK_LOG_INT("removed", removed));
     } else if (status != TBK_CANCELLED) {
+        count(schedule, &(struct tbk_backup_figures){.failed = 1});
         tbk_log(TBK_LOG_ERROR, "backup failed", TBK_LOG_STR("file", path), TBK_LOG_STR("reason", error.message),
                 TBK_LOG_INT("ms", ms));
     }
@@ -178,12 +191,13 @@ static void make_backup(struct tbk_backup_schedule *schedule)
 /* --- the thread --- */
 
 /* When the first one is due, on the monotonic clock. */
-static int64_t first_due_us(const struct tbk_backup_schedule *schedule)
+static int64_t first_due_us(struct tbk_backup_schedule *schedule)
 {
     struct copies copies = find_copies(schedule);
     int64_t wait_s = 0;
     time_t newest;
     if (copies.count > 0 && parse_name(schedule, copies.names[copies.count - 1], &newest) != NULL) {
+        count(schedule, &(struct tbk_backup_figures){.newest_us = newest * (int64_t)US_PER_S});
         wait_s = (int64_t)newest + schedule->config.interval_s - (int64_t)time(NULL);
         if (wait_s > schedule->config.interval_s) /* made by a clock that was wrong */
             wait_s = schedule->config.interval_s;
@@ -239,6 +253,15 @@ enum tbk_status tbk_backup_schedule_create(const struct tbk_backup_schedule_conf
     }
     *ret_schedule = schedule;
     return TBK_OK;
+}
+
+struct tbk_backup_figures tbk_backup_schedule_figures(void *argument)
+{
+    struct tbk_backup_schedule *schedule = argument;
+    pthread_mutex_lock(&schedule->mutex);
+    const struct tbk_backup_figures figures = schedule->figures;
+    pthread_mutex_unlock(&schedule->mutex);
+    return figures;
 }
 
 void tbk_backup_schedule_destroy(struct tbk_backup_schedule *schedule)

@@ -9,6 +9,7 @@
 #ifndef TBK_CLI_BACKUP_SCHEDULE_H
 #define TBK_CLI_BACKUP_SCHEDULE_H
 
+#include "http/monitor.h"
 #include "storage/storage.h"
 
 struct tbk_backup_schedule;
@@ -25,6 +26,8 @@ struct tbk_backup_schedule_config {
 enum tbk_status tbk_backup_schedule_create(const struct tbk_backup_schedule_config *config,
                                            struct tbk_backup_schedule **ret_schedule,
                                            struct tbk_error *error) TBK_MUST_CHECK;
+/* A struct tbk_backup_schedule as struct tbk_monitor_config wants it. */
+struct tbk_backup_figures tbk_backup_schedule_figures(void *schedule);
 /* Gives up the backup that is being made, which then leaves nothing. NULL is
  * allowed. */
 void tbk_backup_schedule_destroy(struct tbk_backup_schedule *schedule);

@@ -41,6 +41,9 @@ static const struct setting settings[] = {
      "several times, or as a list with commas. Default: " TBK_DEFAULT_TCP_URL " and the ipc socket of this user"},
     {"events", "URL", KIND_LIST, FIELD(events), 0, 0, NULL, TBK_DEFAULT_EVENTS_URL,
      "Address to publish events at; as for --listen"},
+    {"http", "HOST:PORT", KIND_TEXT, FIELD(http), 0, 0, NULL, TBK_DEFAULT_HTTP_ADDRESS,
+     "Address of /metrics, /healthz and /readyz; none: they are not served. Without this option the server also "
+     "starts when the default is in use"},
     {"breakeven-band", "PERCENT", KIND_REAL, FIELD(breakeven_band), 0, 100, NULL, "0",
      "Trades that end within plus or minus PERCENT count as breakeven"},
     {"readers", "N", KIND_WHOLE, FIELD(readers), 1, 64, NULL, "2", "Threads that read the database"},
@@ -476,6 +479,7 @@ static enum tbk_status load(struct loader *loader, int argc, char **argv)
         status = apply_arguments(loader);
     if (status == TBK_OK)
         status = add_default_addresses(loader);
+    loader->config->http_is_default = loader->sources[find_setting("http")] == SOURCE_DEFAULT;
     return status == TBK_OK ? check_together(loader) : status;
 }
 
@@ -507,6 +511,7 @@ void tbk_config_fini(struct tbk_config *config)
     free(config->db);
     free(config->config);
     free(config->backup_dir);
+    free(config->http);
     list_clear(&config->listen);
     list_clear(&config->events);
 }

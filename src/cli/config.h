@@ -24,6 +24,8 @@ struct tbk_config {
     char *db;
     struct tbk_config_list listen;
     struct tbk_config_list events;
+    char *http;           /* HOST:PORT or "none" */
+    bool http_is_default; /* nobody has asked for it */
     double breakeven_band;
     int64_t readers;
     int64_t contexts;

@@ -23,6 +23,8 @@
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "dispatch/dispatch.h"
+#include "http/listen.h"
+#include "http/monitor.h"
 #include "schema/schema.h"
 #include "services/service.h"
 #include "storage/storage.h"
@@ -34,7 +36,7 @@ enum {
     GRACE_S = 8, /* from the signal to the end; less than the 10 s that docker gives */
     ARENA_BYTES_MIN = 1 << 20,
     ARENA_PER_MESSAGE_BYTE = 4,
-    DESCRIPTORS_BESIDES_CONNECTIONS = 128, /* database, listeners, nng's own */
+    DESCRIPTORS_BESIDES_CONNECTIONS = 192, /* database, listeners, HTTP, nng's own */
 };
 
 /* Everything that runs. Filled from top to bottom, taken down from bottom to top. */
@@ -54,6 +56,7 @@ struct serving {
     struct tbk_dispatch *dispatch;
     struct tbk_server *server;
     struct tbk_backup_schedule *backups;
+    struct tbk_monitor *monitor; /* NULL: not served */
 };
 
 /* Any thread. The first one counts. */
@@ -224,6 +227,37 @@ static enum tbk_status start_backups(struct serving *serving, struct tbk_error *
     return tbk_backup_schedule_create(&config, &serving->backups, error);
 }
 
+static bool serves_http(const struct tbk_config *settings)
+{
+    return strcmp(settings->http, "none") != 0;
+}
+
+/* Where nobody has asked for it, an address in use is no reason not to trade. */
+static enum tbk_status start_monitor(struct serving *serving, struct tbk_error *error)
+{
+    const struct tbk_config *settings = &serving->config;
+    const struct tbk_monitor_config config = {
+        .address = settings->http,
+        .context = &serving->context,
+        .dispatch = serving->dispatch,
+        .server = serving->server,
+        .broadcast = serving->broadcast,
+        .memory = &serving->memory,
+        .connections_max = (unsigned)settings->connections,
+        .log_bytes_max = settings->wal_limit_bytes,
+        .backups = serving->backups != NULL ? tbk_backup_schedule_figures : NULL,
+        .backups_argument = serving->backups,
+    };
+    if (!serves_http(settings))
+        return TBK_OK;
+    const enum tbk_status status = tbk_monitor_create(&config, &serving->monitor, error);
+    if (status != TBK_FAILED_PRECONDITION || !settings->http_is_default)
+        return status;
+    tbk_log(TBK_LOG_WARNING, "metrics and health are not served", TBK_LOG_STR("reason", error->message));
+    tbk_error_init(error);
+    return TBK_OK;
+}
+
 static enum tbk_status start(struct serving *serving, struct tbk_error *error)
 {
     enum tbk_status status = tbk_schema_create(&serving->schema, error);
@@ -239,6 +273,8 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
         status = start_server(serving, error);
     if (status == TBK_OK)
         status = start_backups(serving, error);
+    if (status == TBK_OK)
+        status = start_monitor(serving, error);
     return status;
 }
 
@@ -252,6 +288,8 @@ static void announce(const struct serving *serving)
     for (size_t i = 0; i < events_count; i++)
         tbk_log(TBK_LOG_INFO, "publishing events",
                 TBK_LOG_STR("address", tbk_broadcast_address(serving->broadcast, i)));
+    if (serving->monitor != NULL)
+        tbk_log(TBK_LOG_INFO, "metrics and health", TBK_LOG_STR("address", tbk_monitor_address(serving->monitor)));
     tbk_log(TBK_LOG_INFO, "ready", TBK_LOG_STR("database", serving->info.location));
     int fd = (int)serving->config.ready_fd;
     if (fd < 0)
@@ -261,6 +299,8 @@ static void announce(const struct serving *serving)
         dprintf(fd, "listen %s\n", tbk_server_address(serving->server, i));
     for (size_t i = 0; i < events_count; i++)
         dprintf(fd, "events %s\n", tbk_broadcast_address(serving->broadcast, i));
+    if (serving->monitor != NULL)
+        dprintf(fd, "http %s\n", tbk_monitor_address(serving->monitor));
     close(fd);
 }
 
@@ -295,11 +335,14 @@ static void stop(struct serving *serving)
     signal(SIGALRM, end_without_grace);
     alarm(GRACE_S);
     release_signals();
-    tbk_backup_schedule_destroy(serving->backups);
+    if (serving->monitor != NULL)
+        tbk_monitor_stopping(serving->monitor);
     if (serving->server != NULL)
         tbk_server_quiesce(serving->server);
     if (serving->dispatch != NULL)
         tbk_dispatch_drain(serving->dispatch);
+    tbk_monitor_destroy(serving->monitor);
+    tbk_backup_schedule_destroy(serving->backups);
     tbk_server_destroy(serving->server);
     tbk_analytics_destroy(serving->analytics); /* before the writer, whose closing ends the write-ahead log */
     tbk_dispatch_destroy(serving->dispatch);
@@ -357,7 +400,9 @@ static enum tbk_status check(const struct tbk_config *config, struct tbk_error *
         return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--backup-dir: the folder %s cannot be used: %s",
                              config->backup_dir, strerror(errno));
     enum tbk_status status = check_urls(&config->listen, error);
-    return status == TBK_OK ? check_urls(&config->events, error) : status;
+    if (status == TBK_OK)
+        status = check_urls(&config->events, error);
+    return status == TBK_OK && serves_http(config) ? tbk_http_check_address(config->http, error) : status;
 }
 
 int tbk_cli_serve(int argc, char **argv)

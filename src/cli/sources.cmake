@@ -41,7 +41,7 @@ tbk_layer(cli
     cli/vacuum.c
     cli/version.c
     cli/watch.c
-  LINK tbk_transport tbk_json tradebook_static PkgConfig::INIH)
+  LINK tbk_http tbk_json tradebook_static PkgConfig::INIH)
 
 # The completion scripts are part of the program, see cli/completion.c.
 set(completion_dir ${PROJECT_SOURCE_DIR}/deploy/completion)

@@ -18,10 +18,28 @@
 enum { ARGUMENTS_MAX = 8, OPTION_BIT = 0x80 };
 
 static const char *const names[] = {
-    "db",          "listen",       "events",        "breakeven-band",    "readers",         "contexts",
-    "connections", "queue",        "message-bytes", "timeout-default",   "timeout-max",     "send-timeout",
-    "ipc-mode",    "heartbeat-ms", "log-level",     "request-retention", "event-retention", "log-format",
-    "ready-fd",    "quiet",        "config",
+    "db",
+    "listen",
+    "events",
+    "breakeven-band",
+    "readers",
+    "contexts",
+    "connections",
+    "queue",
+    "message-bytes",
+    "timeout-default",
+    "timeout-max",
+    "send-timeout",
+    "ipc-mode",
+    "heartbeat-ms",
+    "log-level",
+    "request-retention",
+    "event-retention",
+    "log-format",
+    "ready-fd",
+    "quiet",
+    "config",
+    "http",
 };
 
 enum { NAME_COUNT = sizeof names / sizeof names[0] };
@@ -76,6 +94,7 @@ static void check(const struct tbk_config *config)
     FUZZ_CHECK(config->listen.count > 0 && config->events.count > 0, "there is no address");
     check_list(&config->listen);
     check_list(&config->events);
+    FUZZ_CHECK(config->http != NULL && config->http[0] != '\0', "http is empty");
     FUZZ_CHECK(config->breakeven_band >= 0 && config->breakeven_band <= 100, "breakeven-band is %g",
                config->breakeven_band);
     check_range("readers", config->readers, 1, 64);

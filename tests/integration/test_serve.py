@@ -41,6 +41,12 @@ BAD_ARGUMENTS = [
     (["--listen", "127.0.0.1:7601"], "127.0.0.1:7601"),
     (["--events", ""], "--events"),
     (["--events", "udp://127.0.0.1:1"], "udp://127.0.0.1:1"),
+    (["--http", ""], "--http"),
+    (["--http", "7603"], '"7603"'),
+    (["--http", "127.0.0.1"], '"127.0.0.1"'),
+    (["--http", "https://127.0.0.1:7603"], '"https://127.0.0.1:7603"'),
+    (["--http", "::1:7603"], '"::1:7603"'),
+    (["--http", "127.0.0.1:123456"], '"127.0.0.1:123456"'),
     (["--heartbeat-ms", "9"], "--heartbeat-ms"),
     (["--event-retention", "0"], "--event-retention"),
     (["--timeout-default", "2000", "--timeout-max", "1000"], "timeout-default"),
@@ -100,7 +106,7 @@ def test_help_lists_every_setting(tmp_path):
     assert done.returncode == 0
     for name in ["db", "listen", "breakeven-band", "readers", "contexts", "connections", "queue", "message-bytes",
                  "timeout-default", "timeout-max", "send-timeout", "request-retention", "wal-limit", "memory",
-                 "event-retention", "heartbeat-ms", "events", "ipc-mode", "log-level",
+                 "event-retention", "heartbeat-ms", "events", "http", "ipc-mode", "log-level",
                  "log-format", "ready-fd", "quiet", "config"]:
         assert f"--{name}" in done.stdout
 

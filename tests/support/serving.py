@@ -28,9 +28,9 @@ class NotServing(Exception):
 
 def environment(**changes):
     """The environment without settings of tradebook, but for a free address for
-    events, and these changes."""
+    events and no HTTP, and these changes."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TRADEBOOK_") and k != "DB_URL"}
-    return {**clean, "TRADEBOOK_EVENTS": "tcp://127.0.0.1:0", **changes}
+    return {**clean, "TRADEBOOK_EVENTS": "tcp://127.0.0.1:0", "TRADEBOOK_HTTP": "none", **changes}
 
 
 def run(*arguments, **changes):
@@ -53,6 +53,7 @@ class Server:
         self.process = None
         self.addresses = {}
         self.events = []
+        self.http = None  # the address, when --http is among the options
 
     def __enter__(self):
         return self if self.process else self.start()
@@ -83,6 +84,7 @@ class Server:
         addresses = [line.split() for line in said[1:] if line]
         self.addresses = {address.split(":")[0]: address for what, address in addresses if what == "listen"}
         self.events = [address for what, address in addresses if what == "events"]
+        self.http = next((address for what, address in addresses if what == "http"), None)
         return self
 
     def stop(self):
