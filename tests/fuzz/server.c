@@ -14,8 +14,8 @@
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "cli/catalog.h"
-#include "dispatch/dispatch.h"
 #include "dispatch/wire.h"
+#include "in_process.h"
 #include "storage/audit.h"
 #include "storage/upkeep.h"
 #include "tradebook/v1/event.pb-c.h"
@@ -30,9 +30,7 @@ enum {
 
 static struct tbk_schema *schema;
 static struct tbk_catalog *catalog;
-static struct tbk_storage *storage;
-static struct tbk_service_context context;
-static struct tbk_dispatch *dispatch;
+static struct in_process server;
 static sqlite3 *auditor; /* a connection of our own, which only reads */
 static sqlite3_stmt *version_query;
 
@@ -95,7 +93,7 @@ static struct exchange *submit(const uint8_t *data, size_t size)
     exchange->request = malloc(size);
     if (size > 0)
         memcpy(exchange->request, data, size);
-    tbk_dispatch_submit(dispatch, &exchange->responder, exchange->request, size);
+    tbk_dispatch_submit(server.dispatch, &exchange->responder, exchange->request, size);
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += REPLY_SECONDS_MAX;
@@ -148,7 +146,7 @@ const char *fuzz_server_database(void)
 
 const struct tbk_service_context *fuzz_server_context(void)
 {
-    return &context;
+    return &server.context;
 }
 
 static void remove_database(void)
@@ -190,26 +188,8 @@ void fuzz_server_restart(void)
         prepare(&error);
     fuzz_server_stop();
     remove_database();
-    const char *location = NULL;
-    context = (struct tbk_service_context){
-        .schema = schema,
-        .ops = tbk_storage_backend(fuzz_server_database(), &location, &error),
-        .transport_version = "none",
-        .breakeven_band_percent = 0.5,
-        .started_at_us = tbk_now_us(),
-        .started_at_monotonic_us = tbk_monotonic_us(),
-    };
-    const struct tbk_storage_config config = {.location = location, .schema = schema, .busy_timeout_ms = 1000};
-    FUZZ_CHECK(context.ops->open(&config, &storage, &error) == TBK_OK, "%s", error.message);
-    struct tbk_storage_info info;
-    context.ops->info(storage, &info);
-    context.storage = storage;
-    context.secret = info.secret;
-    FUZZ_CHECK(tbk_analytics_create(context.ops, storage, &context.analytics, &error) == TBK_OK, "%s",
-               error.message);
     published = 0;
     const struct tbk_dispatch_config settings = {
-        .context = &context,
         .reader_threads = 1,
         .queue_max = 4,
         .waiting_max = 2,
@@ -223,21 +203,18 @@ void fuzz_server_restart(void)
         .publisher = &publisher,
         .on_fatal = on_fatal,
     };
-    FUZZ_CHECK(tbk_dispatch_create(&settings, &dispatch, &error) == TBK_OK, "%s", error.message);
+    FUZZ_CHECK(in_process_start(&server, schema, fuzz_server_database(), settings, &error) == TBK_OK, "%s",
+               error.message);
     open_auditor();
 }
 
 void fuzz_server_stop(void)
 {
-    if (dispatch == NULL)
+    if (server.dispatch == NULL)
         return;
     sqlite3_finalize(version_query);
     sqlite3_close(auditor);
-    tbk_dispatch_drain(dispatch);
-    tbk_dispatch_destroy(dispatch);
-    dispatch = NULL;
-    tbk_analytics_destroy(context.analytics);
-    context.ops->close(storage);
+    in_process_stop(&server);
 }
 
 /* --- checks --- */
@@ -411,7 +388,7 @@ static void audit_with_doctor(void)
         .now_us = tbk_now_us(), .stuck_us = INT64_MAX / 2, .examples_max = 1};
     const struct tbk_upkeep_observer observer = {0};
     struct tbk_audit_report *report = malloc(sizeof *report);
-    FUZZ_CHECK(context.ops->audit(&config, &options, &observer, arena, report, &error) == TBK_OK, "%s",
+    FUZZ_CHECK(server.context.ops->audit(&config, &options, &observer, arena, report, &error) == TBK_OK, "%s",
                error.message);
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct tbk_audit_finding *finding = &report->findings[i];
