@@ -121,6 +121,8 @@ func (c *Conn) explain(err error, method string, after time.Duration) error {
 			return status.Errorf(codes.Unavailable, "%s: no connection to %s within %v (%v); is the server running there?",
 				method, c.address.text, after, away)
 		}
+		fallthrough
+	case errors.Is(err, errNoAnswer):
 		return status.Errorf(codes.DeadlineExceeded, "%s: no answer from %s within %v; whether a write took effect is "+
 			"open, calling again with the same request id is safe and tells", method, c.address.text, after)
 	}

@@ -113,10 +113,12 @@ func (c *connector) whyAway() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.greeted || c.current != nil && !c.current.isLost():
+	case c.current != nil && !c.current.isLost():
 		return nil
 	case c.failure != nil:
 		return c.failure
+	case c.greeted:
+		return nil
 	case c.current != nil:
 		return errConnectionLost
 	default:

@@ -22,7 +22,10 @@ const (
 	writesMax = 64
 )
 
-var errConnectionLost = errors.New("the connection was lost")
+var (
+	errConnectionLost = errors.New("the connection was lost")
+	errNoAnswer       = errors.New("the deadline is over while the connection stood")
+)
 
 // exchange is one connection with any number of requests under way. Replies find
 // their request by its SP id.
@@ -65,8 +68,8 @@ func (x *exchange) isLost() bool {
 	}
 }
 
-// roundTrip sends a frame made by newRequest and returns the body of the reply:
-// errConnectionLost or the context's error otherwise.
+// roundTrip sends a frame made by newRequest and returns the body of the reply;
+// otherwise errConnectionLost, errNoAnswer, or that the context was cancelled.
 func (x *exchange) roundTrip(ctx context.Context, frame []byte) ([]byte, error) {
 	id, reply := x.enter()
 	defer x.leave(id)
@@ -118,13 +121,16 @@ func (x *exchange) leave(id uint32) {
 }
 
 func (x *exchange) giveUp(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
 	x.mu.Lock()
 	isQuiet := time.Since(x.quietSince) >= quietMax
 	x.mu.Unlock()
-	if isQuiet && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if isQuiet {
 		x.close()
 	}
-	return ctx.Err()
+	return errNoAnswer
 }
 
 func (x *exchange) write() {

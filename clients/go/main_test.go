@@ -11,6 +11,9 @@ import (
 	"testing"
 )
 
+// ipcAddress is the real server's.
+var ipcAddress string
+
 // TestMain serves an empty database for the tests that need a real server, and tells
 // them its addresses in the environment, as a user's program would find them.
 func TestMain(m *testing.M) {
@@ -45,7 +48,7 @@ func serve(folder string) (stop func(), err error) {
 	}
 	defer ready.Close()
 	socket := "ipc://" + filepath.Join(folder, "book.sock")
-	server := exec.Command(program, "serve", "--db", filepath.Join(folder, "book.db"), "--quiet", "--ready-fd", "3",
+	server := exec.Command(program, "serve", "--db", filepath.Join(folder, "book.db"), "--log-level", "error", "--ready-fd", "3",
 		"--listen", "tcp://127.0.0.1:0", "--listen", socket, "--events", "tcp://127.0.0.1:0")
 	server.Stderr = os.Stderr
 	server.ExtraFiles = []*os.File{told}
@@ -54,7 +57,7 @@ func serve(folder string) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	os.Setenv("TRADEBOOK_IPC_ADDRESS", socket)
+	ipcAddress = socket
 	for lines := bufio.NewScanner(ready); lines.Scan(); {
 		switch what, address, _ := strings.Cut(lines.Text(), " "); {
 		case what == "listen" && strings.HasPrefix(address, "tcp://"):

@@ -38,6 +38,9 @@ func (c *Conn) newStream(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.Client
 	if err == nil && method != tradebookv1.EventService_Subscribe_FullMethodName {
 		err = status.Errorf(codes.Unimplemented, "%s: the only stream is %s", method, tradebookv1.EventService_Subscribe_FullMethodName)
 	}
+	if err == nil && c.closing.Err() != nil {
+		err = c.explain(errClosed, method, 0)
+	}
 	if err != nil {
 		settings.finish(err)
 		return nil, err
