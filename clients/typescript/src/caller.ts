@@ -37,19 +37,18 @@ export class Caller {
 
   /** The error of a call of this method that had timeoutMs. */
   timeoutError(method: string, timeoutMs: number): ConnectError {
-    const time = `${String(timeoutMs)} ms`;
-    if (this.#requester.isConnected) {
+    const { failure } = this.#requester;
+    if (failure !== undefined) {
       return new ConnectError(
-        `${method}: no answer from ${this.#address} within ${time}; whether a write took effect is open, ` +
-          "calling again with the same request id is safe and tells",
-        Code.DeadlineExceeded,
+        `${method}: no connection to ${this.#address} within ${String(timeoutMs)} ms (${failure}); ` +
+          "is the server running there?",
+        Code.Unavailable,
       );
     }
-    const { failure } = this.#requester;
     return new ConnectError(
-      `${method}: no connection to ${this.#address} within ${time}${failure === "" ? "" : ` (${failure})`}; ` +
-        "is the server running there?",
-      Code.Unavailable,
+      `${method}: no answer from ${this.#address} within ${String(timeoutMs)} ms; whether a write took effect is ` +
+        "open, calling again with the same request id is safe and tells",
+      Code.DeadlineExceeded,
     );
   }
 

@@ -21,7 +21,7 @@ export class Link {
   #pipe: Pipe | undefined;
   #isConnected = false;
   #isWanted = false;
-  #failure = "";
+  #failure: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(dial: Dial, protocol: Protocol, listener: LinkListener) {
@@ -34,8 +34,8 @@ export class Link {
     return this.#isConnected;
   }
 
-  /** Why there is no connection, as far as is known. */
-  get failure(): string {
+  /** Why there is no connection. undefined: there is one, or nothing speaks against the first attempt yet. */
+  get failure(): string | undefined {
     return this.#failure;
   }
 
@@ -91,7 +91,7 @@ export class Link {
       onOpen: () => {
         clearTimeout(this.#timer);
         this.#isConnected = true;
-        this.#failure = "";
+        this.#failure = undefined;
         this.#listener.onConnected();
       },
       onMessage: (message) => {

@@ -39,11 +39,8 @@ export class Requester {
     });
   }
 
-  get isConnected(): boolean {
-    return this.#link.isConnected;
-  }
-
-  get failure(): string {
+  /** Why there is no connection, if that is known. */
+  get failure(): string | undefined {
     return this.#link.failure;
   }
 
