@@ -1,26 +1,38 @@
 /** The longest that timers can. */
 const timerMsMax = 2 ** 31 - 1;
 
-/** The end of the time that a caller has, and his wish to end before. */
+/** The end of the time that a caller has, and his wish to end before. Has to be stopped when the call is done. */
 export class Deadline {
-  /** Aborted when the time is over or the caller's signal is. */
-  readonly signal: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #caller: AbortSignal | undefined;
   readonly #endMs: number;
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #onAbort = () => {
+    this.abort(this.#caller?.reason as Error);
+  };
 
   /** timeoutMs undefined: there is no end. reason makes that of the signal when the time is over. */
-  constructor(timeoutMs: number | undefined, callerSignal: AbortSignal, reason: (timeoutMs: number) => Error) {
-    const controller = new AbortController();
-    this.signal = AbortSignal.any([callerSignal, controller.signal]);
+  constructor(timeoutMs: number | undefined, caller: AbortSignal | undefined, reason: (timeoutMs: number) => Error) {
+    this.#caller = caller;
     this.#endMs = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
     if (timeoutMs !== undefined) {
       this.#timer = setTimeout(
         () => {
-          controller.abort(reason(timeoutMs));
+          this.abort(reason(timeoutMs));
         },
         Math.min(timeoutMs, timerMsMax),
       );
     }
+    if (caller?.aborted === true) {
+      this.#onAbort();
+    } else {
+      caller?.addEventListener("abort", this.#onAbort);
+    }
+  }
+
+  /** Aborted when the time is over or the caller's signal is. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
   }
 
   /** Milliseconds left; Infinity without an end. */
@@ -28,9 +40,15 @@ export class Deadline {
     return this.#endMs - performance.now();
   }
 
-  /** Lets go of the timer. */
+  /** Ends before the time. */
+  abort(reason: Error): void {
+    this.#controller.abort(reason);
+  }
+
+  /** Lets go of the timer and of the caller's signal. */
   stop(): void {
     clearTimeout(this.#timer);
+    this.#caller?.removeEventListener("abort", this.#onAbort);
   }
 }
 

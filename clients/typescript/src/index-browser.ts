@@ -2,7 +2,7 @@
 import { parseAddress } from "./address.js";
 import type { Dial } from "./pipe.js";
 import { webSocketDialer } from "./pipe-websocket.js";
-import { createTransport, type TradebookTransport, type TransportOptions } from "./transport.js";
+import { ConnectTransport, type TradebookTransport, type TransportOptions } from "./transport.js";
 
 export { BadRequestSchema } from "./gen/google/rpc/error_details_pb.js";
 export type { TradebookTransport } from "./transport.js";
@@ -13,7 +13,7 @@ export type TradebookTransportOptions = TransportOptions;
 /** A transport for `createClient` of `@connectrpc/connect`. Connects when there is something to send. Throws
  * INVALID_ARGUMENT for an address that cannot be used. */
 export function createTradebookTransport(options: TradebookTransportOptions): TradebookTransport {
-  return createTransport(options, dialerOf);
+  return new ConnectTransport(options, dialerOf);
 }
 
 function dialerOf(text: string): Dial {

@@ -6,7 +6,7 @@ import { parseAddress } from "./address.js";
 import { messageBytesMax, type Dial } from "./pipe.js";
 import { socketDialer } from "./pipe-socket.js";
 import { webSocketDialer, type OpeningSocket } from "./pipe-websocket.js";
-import { createTransport, type TradebookTransport, type TransportOptions } from "./transport.js";
+import { ConnectTransport, type TradebookTransport, type TransportOptions } from "./transport.js";
 
 export { BadRequestSchema } from "./gen/google/rpc/error_details_pb.js";
 export type { TradebookTransport } from "./transport.js";
@@ -21,7 +21,7 @@ export interface TradebookTransportOptions extends TransportOptions {
 /** A transport for `createClient` of `@connectrpc/connect`. Connects when there is something to send. Throws
  * INVALID_ARGUMENT for an address that cannot be used. */
 export function createTradebookTransport(options: TradebookTransportOptions): TradebookTransport {
-  return createTransport(options, (address) => dialerOf(address, options.tls ?? {}));
+  return new ConnectTransport(options, (address) => dialerOf(address, options.tls ?? {}));
 }
 
 function dialerOf(text: string, tls: ConnectionOptions): Dial {

@@ -33,6 +33,14 @@ const farthest = 2n ** 63n - 1n;
 const requestField = SubscribeRequestSchema.field;
 const { listEvents, getCursor, commitCursor } = EventService.method;
 
+/** Makes one call. The signal ends it early. */
+export type CallMethod = <I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O>,
+  message: MessageInitShape<I>,
+  timeoutMs: number,
+  signal?: AbortSignal,
+) => Promise<MessageShape<O>>;
+
 /** What a stream needs. */
 export interface SubscriberContext {
   readonly request: SubscribeRequest;
@@ -42,13 +50,7 @@ export interface SubscriberContext {
   readonly signal: AbortSignal;
   /** Time of one call. */
   readonly timeoutMs: number;
-  /** Makes one call, which the signal can end and timeoutMs ends. */
-  call<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
-    message: MessageInitShape<I>,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<MessageShape<O>>;
+  readonly call: CallMethod;
 }
 
 /** The events from a place on. Two sources bring them: the doorbell, which may lose, and pages of ListEvents, which do
@@ -59,7 +61,7 @@ export class Subscriber implements AsyncIterableIterator<Event> {
   readonly #symbol: string | undefined;
   readonly #doorbell: Doorbell | undefined;
   readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #signal = this.#stop.signal;
   readonly #backoff = new Backoff(pauseMsMin, pauseMsMax);
   #keeper: CursorKeeper | undefined;
   /** Everything up to here was handed out, or is of another symbol. */
@@ -82,7 +84,13 @@ export class Subscriber implements AsyncIterableIterator<Event> {
   private constructor(context: SubscriberContext) {
     this.#context = context;
     this.#symbol = isFieldSet(context.request, requestField.symbol) ? context.request.symbol : undefined;
-    this.#signal = AbortSignal.any([context.signal, this.#stop.signal]);
+    const onAbort = () => {
+      this.#stop.abort(context.signal.reason);
+    };
+    context.signal.addEventListener("abort", onAbort);
+    if (context.signal.aborted) {
+      onAbort();
+    }
     this.#signal.addEventListener("abort", () => {
       this.#ring();
     });

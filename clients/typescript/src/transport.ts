@@ -1,14 +1,26 @@
-import { create, fromBinary, toBinary, type DescMessage, type DescMethod, type MessageShape } from "@bufbuild/protobuf";
+import {
+  create,
+  fromBinary,
+  toBinary,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import {
   Code,
   ConnectError,
   createContextValues,
   encodeBinaryHeader,
+  type ContextValues,
   type Interceptor,
   type StreamRequest,
   type StreamResponse,
   type Transport,
+  type UnaryResponse,
 } from "@connectrpc/connect";
 import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
 import { v7 as uuidv7 } from "uuid";
@@ -18,7 +30,7 @@ import { contentOf, requestIdHeader } from "./envelope.js";
 import { EventService, SubscribeRequestSchema, type SubscribeRequest } from "./gen/tradebook/v1/event_pb.js";
 import type { Dial } from "./pipe.js";
 import { Requester } from "./requester.js";
-import { Subscriber } from "./subscriber.js";
+import { Subscriber, type CallMethod } from "./subscriber.js";
 
 const timeoutMsDefault = 10_000;
 
@@ -49,155 +61,175 @@ export interface TradebookTransport extends Transport {
 /** Makes connections to an address. Throws INVALID_ARGUMENT for one that cannot be used. */
 export type DialerOf = (address: string) => Dial;
 
-export function createTransport(options: TransportOptions, dialerOf: DialerOf): TradebookTransport {
-  const requester = new Requester(dialerOf(options.address));
-  const dialEvents = options.eventsAddress === undefined ? undefined : dialerOf(options.eventsAddress);
-  const caller = new Caller(requester, options.address);
-  const closing = new AbortController();
-  const defaultTimeoutMs = options.defaultTimeoutMs ?? timeoutMsDefault;
+/** What the entry points return. */
+export class ConnectTransport implements TradebookTransport {
+  readonly #options: TransportOptions;
+  readonly #defaultTimeoutMs: number;
+  readonly #requester: Requester;
+  readonly #caller: Caller;
+  readonly #dialEvents: Dial | undefined;
+  /** Of the calls and streams under way. */
+  readonly #deadlines = new Set<Deadline>();
+  #isClosed = false;
+
+  constructor(options: TransportOptions, dialerOf: DialerOf) {
+    this.#options = options;
+    this.#defaultTimeoutMs = options.defaultTimeoutMs ?? timeoutMsDefault;
+    this.#requester = new Requester(dialerOf(options.address));
+    this.#caller = new Caller(this.#requester, options.address);
+    this.#dialEvents = options.eventsAddress === undefined ? undefined : dialerOf(options.eventsAddress);
+  }
+
+  async unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    message: MessageInitShape<I>,
+    contextValues?: ContextValues,
+  ): Promise<UnaryResponse<I, O>> {
+    const deadline = this.#callDeadline(method, timeoutMs ?? this.#defaultTimeoutMs, signal);
+    try {
+      return await runUnaryCall<I, O>({
+        interceptors: this.#options.interceptors,
+        signal: deadline.signal,
+        // The request id is set before the interceptors run, so that one that calls again repeats the same request.
+        req: {
+          stream: false,
+          message,
+          ...this.#requestOf(method, withRequestId(method, this.#headerOf(header)), contextValues),
+        },
+        next: async (req) => ({
+          stream: false,
+          message: await this.#exchange(req.method, req.header, req.message, deadline),
+          ...responseOf(req),
+        }),
+      });
+    } finally {
+      this.#stop(deadline);
+    }
+  }
+
+  async stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: AsyncIterable<MessageInitShape<I>>,
+    contextValues?: ContextValues,
+  ): Promise<StreamResponse<I, O>> {
+    const deadline = this.#deadline(
+      timeoutMs ?? 0,
+      signal,
+      (ms) => new ConnectError(`${nameOf(method)}: the ${String(ms)} ms of the stream are over`, Code.DeadlineExceeded),
+    );
+    let subscriber: Subscriber | undefined;
+    const end = async () => {
+      this.#stop(deadline);
+      await subscriber?.close();
+    };
+    try {
+      const response = await runStreamingCall<I, O>({
+        interceptors: this.#options.interceptors,
+        signal: deadline.signal,
+        req: { stream: true, message: input, ...this.#requestOf(method, this.#headerOf(header), contextValues) },
+        next: async (req) => {
+          subscriber = await this.#subscribe(await subscribeRequestOf(req), req.header, deadline);
+          // That it is of the output's type is what subscribeRequestOf has checked.
+          const message = subscriber as AsyncIterable<unknown> as AsyncIterable<MessageShape<O>>;
+          return { stream: true, message, ...responseOf(req) };
+        },
+      });
+      return { ...response, message: endingWith(response.message, end) };
+    } catch (error) {
+      await end();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const deadline of this.#deadlines) {
+      deadline.abort(closedError());
+    }
+    this.#requester.close();
+  }
 
   /** A timeout of 0 or less is none, as in Connect's own transports. */
-  function deadlineOf(
-    timeoutMs: number | undefined,
-    signal: AbortSignal | undefined,
-    reason: (timeoutMs: number) => ConnectError,
-  ): Deadline {
-    const ends = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
-    return new Deadline(timeoutMs !== undefined && timeoutMs > 0 ? timeoutMs : undefined, ends, reason);
-  }
-
-  function callDeadline(method: DescMethod, timeoutMs: number, signal: AbortSignal | undefined): Deadline {
-    return deadlineOf(timeoutMs, signal, (ms) => caller.timeoutError(nameOf(method), ms));
-  }
-
-  function headerOf(header: HeadersInit | undefined): Headers {
-    const result = new Headers(header);
-    if (options.clientId !== undefined && !result.has("client-id")) {
-      result.set("client-id", options.clientId);
+  #deadline(timeoutMs: number, signal: AbortSignal | undefined, reason: (timeoutMs: number) => ConnectError): Deadline {
+    const deadline = new Deadline(timeoutMs > 0 ? timeoutMs : undefined, signal, reason);
+    this.#deadlines.add(deadline);
+    if (this.#isClosed) {
+      deadline.abort(closedError());
     }
-    if (options.token !== undefined && !result.has("authorization")) {
-      result.set("authorization", `Bearer ${options.token}`);
+    return deadline;
+  }
+
+  #callDeadline(method: DescMethod, timeoutMs: number, signal: AbortSignal | undefined): Deadline {
+    return this.#deadline(timeoutMs, signal, (ms) => this.#caller.timeoutError(nameOf(method), ms));
+  }
+
+  #stop(deadline: Deadline): void {
+    deadline.stop();
+    this.#deadlines.delete(deadline);
+  }
+
+  #headerOf(header: HeadersInit | undefined): Headers {
+    const result = new Headers(header);
+    const { clientId, token } = this.#options;
+    if (clientId !== undefined && !result.has("client-id")) {
+      result.set("client-id", clientId);
+    }
+    if (token !== undefined && !result.has("authorization")) {
+      result.set("authorization", `Bearer ${token}`);
     }
     return result;
   }
 
-  async function exchange<I extends DescMessage, O extends DescMessage>(
-    method: DescMethod & { input: I; output: O },
+  /** What requests of both kinds have. */
+  #requestOf<M extends DescMethod>(method: M, header: Headers, contextValues: ContextValues | undefined) {
+    return {
+      service: method.parent,
+      method,
+      requestMethod: "POST",
+      url: this.#options.address + nameOf(method),
+      header,
+      contextValues: contextValues ?? createContextValues(),
+    };
+  }
+
+  async #exchange<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
     header: Headers,
     message: MessageShape<I>,
     deadline: Deadline,
   ): Promise<MessageShape<O>> {
     const content = contentOf(nameOf(method), encode(method.input, message), header);
-    return decode(method.output, await caller.call(content, deadline));
+    return decode(method.output, await this.#caller.call(content, deadline));
   }
 
-  function openStream(request: SubscribeRequest, header: Headers, deadline: Deadline): Promise<Subscriber> {
-    const timeoutMs = defaultTimeoutMs > 0 ? defaultTimeoutMs : timeoutMsDefault;
-    return Subscriber.open({
-      request,
-      dialEvents,
-      signal: deadline.signal,
-      timeoutMs,
-      async call(method, message, ms, signal) {
-        const ofCall = callDeadline(method, ms, signal);
-        try {
-          return await exchange(
-            method,
-            withRequestId(method, new Headers(header)),
-            create(method.input, message),
-            ofCall,
-          );
-        } finally {
-          ofCall.stop();
-        }
-      },
-    });
-  }
-
-  return {
-    async unary(method, signal, timeoutMs, header, message, contextValues) {
-      const deadline = callDeadline(method, timeoutMs ?? defaultTimeoutMs, signal);
+  #subscribe(request: SubscribeRequest, header: Headers, deadline: Deadline): Promise<Subscriber> {
+    const call: CallMethod = async (method, message, timeoutMs, signal) => {
+      const callDeadline = this.#callDeadline(method, timeoutMs, signal);
       try {
-        return await runUnaryCall({
-          interceptors: options.interceptors,
-          signal: deadline.signal,
-          req: {
-            stream: false,
-            service: method.parent,
-            method,
-            requestMethod: "POST",
-            url: options.address + nameOf(method),
-            // Set before the interceptors run, so that one that calls again repeats the same request.
-            header: withRequestId(method, headerOf(header)),
-            contextValues: contextValues ?? createContextValues(),
-            message,
-          },
-          next: async (req) => ({
-            stream: false,
-            service: req.service,
-            method: req.method,
-            header: new Headers(),
-            trailer: new Headers(),
-            message: await exchange(req.method, req.header, req.message, deadline),
-          }),
-        });
+        const ownHeader = withRequestId(method, new Headers(header));
+        return await this.#exchange(method, ownHeader, create(method.input, message), callDeadline);
       } finally {
-        deadline.stop();
+        this.#stop(callDeadline);
       }
-    },
+    };
+    const timeoutMs = this.#defaultTimeoutMs > 0 ? this.#defaultTimeoutMs : timeoutMsDefault;
+    return Subscriber.open({ request, dialEvents: this.#dialEvents, signal: deadline.signal, timeoutMs, call });
+  }
+}
 
-    async stream(method, signal, timeoutMs, header, input, contextValues) {
-      const deadline = deadlineOf(
-        timeoutMs,
-        signal,
-        (ms) =>
-          new ConnectError(`${nameOf(method)}: the ${String(ms)} ms of the stream are over`, Code.DeadlineExceeded),
-      );
-      let subscriber: Subscriber | undefined;
-      const end = async () => {
-        deadline.stop();
-        await subscriber?.close();
-      };
-      try {
-        const response = await runStreamingCall({
-          interceptors: options.interceptors,
-          signal: deadline.signal,
-          req: {
-            stream: true,
-            service: method.parent,
-            method,
-            requestMethod: "POST",
-            url: options.address + nameOf(method),
-            header: headerOf(header),
-            contextValues: contextValues ?? createContextValues(),
-            message: input,
-          },
-          next: async (req) => {
-            subscriber = await openStream(await subscribeRequestOf(req), req.header, deadline);
-            return {
-              stream: true,
-              service: req.service,
-              method: req.method,
-              header: new Headers(),
-              trailer: new Headers(),
-              message: subscriber as AsyncIterable<MessageShape<DescMessage>> as AsyncIterable<
-                MessageShape<typeof method.output>
-              >,
-            };
-          },
-        });
-        return { ...response, message: endingWith(response.message, end) };
-      } catch (error) {
-        await end();
-        throw error;
-      }
-    },
+function closedError(): ConnectError {
+  return new ConnectError("the transport was closed", Code.Canceled);
+}
 
-    close() {
-      closing.abort(new ConnectError("the transport was closed", Code.Canceled));
-      requester.close();
-    },
-  };
+/** What responses of both kinds have: nothing but the message comes back. */
+function responseOf<S, M>(request: { service: S; method: M }) {
+  return { service: request.service, method: request.method, header: new Headers(), trailer: new Headers() };
 }
 
 function nameOf(method: DescMethod): string {
@@ -244,11 +276,11 @@ async function subscribeRequestOf(req: StreamRequest): Promise<SubscribeRequest>
 }
 
 /** The same messages; end is waited for when they have ended or the caller leaves. */
-function endingWith<T>(messages: StreamResponse["message"], end: () => Promise<void>): AsyncIterable<T> {
+function endingWith<T>(messages: AsyncIterable<T>, end: () => Promise<void>): AsyncIterable<T> {
   return {
     async *[Symbol.asyncIterator]() {
       try {
-        yield* messages as AsyncIterable<T>;
+        yield* messages;
       } finally {
         await end();
       }

@@ -5,9 +5,9 @@ import { createTradebookTransport } from "@tradebook/client";
 import { AdminService, Direction, SignalService, Tier } from "@tradebook/client/v1";
 
 const warmupMs = 1000;
-const measuredMs = Number(process.env["BENCH_SECONDS"] ?? "5") * 1000;
+const measuredMs = Number(process.env.BENCH_SECONDS ?? "5") * 1000;
 
-const address = process.env["TRADEBOOK_ADDRESS"] ?? "tcp://127.0.0.1:7601";
+const address = process.env.TRADEBOOK_ADDRESS ?? "tcp://127.0.0.1:7601";
 const transport = createTradebookTransport({ address });
 const admin = createClient(AdminService, transport);
 const signals = createClient(SignalService, transport);
