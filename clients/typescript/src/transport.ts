@@ -239,7 +239,7 @@ function nameOf(method: DescMethod): string {
 /** With a request id, if the method may have an effect. */
 function withRequestId(method: DescMethod, header: Headers): Headers {
   if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS && !header.has(requestIdHeader)) {
-    header.set(requestIdHeader, encodeBinaryHeader(uuidv7({}, new Uint8Array(16))));
+    header.set(requestIdHeader, encodeBinaryHeader(uuidv7(undefined, new Uint8Array(16))));
   }
   return header;
 }

@@ -21,7 +21,16 @@ describe("address", () => {
     });
   }
 
-  const wrong = ["", "7601", "tcp://127.0.0.1", "tcp://:7601", "tcp://host:1/path", "tcp://host:99999", "ipc://", "http://h:1"];
+  const wrong = [
+    "",
+    "7601",
+    "tcp://127.0.0.1",
+    "tcp://:7601",
+    "tcp://host:1/path",
+    "tcp://host:99999",
+    "ipc://",
+    "http://h:1",
+  ];
   for (const text of wrong) {
     test(`"${text}" is refused`, () => {
       assert.throws(() => createTradebookTransport({ address: text }), isRefusal);
