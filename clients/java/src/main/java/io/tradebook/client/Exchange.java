@@ -97,6 +97,11 @@ final class Exchange implements Link.Listener, Closeable {
     return link.isReached();
   }
 
+  /** Why the last connection was lost or not made; null before. */
+  IOException lastFailure() {
+    return link.lastFailure();
+  }
+
   @Override
   public void connected() {
     List<Attempt> ready;

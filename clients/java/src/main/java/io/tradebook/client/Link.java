@@ -55,6 +55,7 @@ final class Link implements Closeable {
   private boolean isClosed;
   private volatile boolean isReached;
   private volatile Connection connection;
+  private volatile IOException lastFailure;
   private volatile long lastReceivedNanos;
 
   Link(
@@ -90,6 +91,11 @@ final class Link implements Closeable {
     return isReached;
   }
 
+  /** Why the last connection was lost or not made; null before. */
+  IOException lastFailure() {
+    return lastFailure;
+  }
+
   /** When the last frame came, as System.nanoTime tells. */
   long lastReceivedNanos() {
     return lastReceivedNanos;
@@ -115,6 +121,7 @@ final class Link implements Closeable {
       try {
         serve();
       } catch (IOException e) {
+        lastFailure = e;
         LOGGER.log(Level.FINE, address + ": the connection is lost or was not made", e);
       } finally {
         isReached = false;

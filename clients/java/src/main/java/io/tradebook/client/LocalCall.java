@@ -13,12 +13,16 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /**
  * What all calls share: they take one request message, and end exactly once, by their answer, their
  * deadline or cancellation, whichever is first. Callbacks run on the executor of the call.
  */
 abstract class LocalCall<ReqT, RespT> extends ClientCall<ReqT, RespT> {
+  private static final Logger LOGGER = Logger.getLogger(LocalCall.class.getName());
+
   final TradebookChannel channel;
   final MethodDescriptor<ReqT, RespT> method;
   final CallOptions options;
@@ -67,7 +71,9 @@ abstract class LocalCall<ReqT, RespT> extends ClientCall<ReqT, RespT> {
     if (deadline == null) {
       deadline = defaultDeadline();
     }
-    if (deadline != null) {
+    if (deadline != null && deadline.isExpired()) {
+      fail(expired());
+    } else if (deadline != null) {
       expiry = deadline.runOnExpiration(() -> fail(expired()), channel.timer());
     }
     context.addListener(contextListener, Runnable::run);
@@ -131,8 +137,9 @@ abstract class LocalCall<ReqT, RespT> extends ClientCall<ReqT, RespT> {
   final void end(Runnable callbacks) {
     if (hasEnded.compareAndSet(false, true)) {
       release();
-      abandon();
+      // Before the channel may know that its last call has ended, and stop its threads.
       callback(callbacks);
+      abandon();
     }
   }
 
@@ -146,7 +153,12 @@ abstract class LocalCall<ReqT, RespT> extends ClientCall<ReqT, RespT> {
 
   /** Runs on the executor of the call, in the context in which the call was made. */
   final void callback(Runnable task) {
-    executor.execute(context.wrap(task));
+    try {
+      executor.execute(context.wrap(task));
+    } catch (RuntimeException e) {
+      // A direct executor lets through what the caller throws, one that was shut down refuses.
+      LOGGER.log(Level.WARNING, method.getFullMethodName() + ": a callback has failed", e);
+    }
   }
 
   /** Hands a message to the caller. */

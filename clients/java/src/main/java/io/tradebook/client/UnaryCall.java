@@ -54,9 +54,15 @@ final class UnaryCall<ReqT, RespT> extends LocalCall<ReqT, RespT> implements Exc
   Status expired() {
     String name = method.getFullMethodName();
     if (!exchange.isReached()) {
-      return Status.UNAVAILABLE.withDescription(
-          "%s: no connection to %s within the deadline; is the server running there?"
-              .formatted(name, channel.authority()));
+      IOException failure = exchange.lastFailure();
+      return Status.UNAVAILABLE
+          .withDescription(
+              "%s: no connection to %s within the deadline (%s); is the server running there?"
+                  .formatted(
+                      name,
+                      channel.authority(),
+                      failure != null ? failure.getMessage() : "it was not reached yet"))
+          .withCause(failure);
     }
     return Status.DEADLINE_EXCEEDED.withDescription(
         ("%s: no answer from %s within the deadline; whether a write took effect is open, calling"
