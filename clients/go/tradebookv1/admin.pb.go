@@ -77,7 +77,7 @@ type ServerInfo struct {
 	// Absolute path of the database.
 	Database *string `protobuf:"bytes,6,opt,name=database" json:"database,omitempty"`
 	// Size of the database in bytes, without its write-ahead log.
-	DatabaseBytes *int64 `protobuf:"varint,7,opt,name=database_bytes,json=databaseBytes" json:"database_bytes,omitempty"`
+	FileBytes *int64 `protobuf:"varint,7,opt,name=file_bytes,json=fileBytes" json:"file_bytes,omitempty"`
 	// Size of the write-ahead log in bytes.
 	WalBytes *int64 `protobuf:"varint,8,opt,name=wal_bytes,json=walBytes" json:"wal_bytes,omitempty"`
 	// Rows of each table.
@@ -165,9 +165,9 @@ func (x *ServerInfo) GetDatabase() string {
 	return ""
 }
 
-func (x *ServerInfo) GetDatabaseBytes() int64 {
-	if x != nil && x.DatabaseBytes != nil {
-		return *x.DatabaseBytes
+func (x *ServerInfo) GetFileBytes() int64 {
+	if x != nil && x.FileBytes != nil {
+		return *x.FileBytes
 	}
 	return 0
 }
@@ -442,7 +442,7 @@ var File_tradebook_v1_admin_proto protoreflect.FileDescriptor
 const file_tradebook_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x18tradebook/v1/admin.proto\x12\ftradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n" +
-	"\x14GetServerInfoRequest\"\xd0\x03\n" +
+	"\x14GetServerInfoRequest\"\xc8\x03\n" +
 	"\n" +
 	"ServerInfo\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
@@ -451,8 +451,9 @@ const file_tradebook_v1_admin_proto_rawDesc = "" +
 	"\astorage\x18\x03 \x01(\tR\astorage\x12'\n" +
 	"\x0fstorage_version\x18\x04 \x01(\tR\x0estorageVersion\x12%\n" +
 	"\x0eschema_version\x18\x05 \x01(\x05R\rschemaVersion\x12\x1a\n" +
-	"\bdatabase\x18\x06 \x01(\tR\bdatabase\x12%\n" +
-	"\x0edatabase_bytes\x18\a \x01(\x03R\rdatabaseBytes\x12\x1b\n" +
+	"\bdatabase\x18\x06 \x01(\tR\bdatabase\x12\x1d\n" +
+	"\n" +
+	"file_bytes\x18\a \x01(\x03R\tfileBytes\x12\x1b\n" +
 	"\twal_bytes\x18\b \x01(\x03R\bwalBytes\x12/\n" +
 	"\x06tables\x18\t \x03(\v2\x17.tradebook.v1.TableInfoR\x06tables\x129\n" +
 	"\n" +
