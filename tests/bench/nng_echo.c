@@ -1,7 +1,7 @@
 /*
  * The transport's own ceiling: a bare nng REP server that answers every message
  * at once, in the callback, with the same fixed reply, and does nothing else.
- * Drive it with `tradebook bench --address URL --mix echo=1`.
+ * Drive it with nng_client or `tradebook bench --address URL --mix echo=1`.
  *
  *   nng_echo URL [CONTEXTS]
  *

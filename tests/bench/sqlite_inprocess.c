@@ -1,6 +1,6 @@
 /*
  * What a program reaches that links SQLite itself: inserts rows into the signals
- * table of a tradebook database, a fixed number in each transaction, with the
+ * table of a database, a fixed number in each transaction, with the
  * server's durability (WAL, synchronous=FULL). The ceiling for
  * BatchCreateSignals.
  *
@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "peers/signal_row.h"
 
 static double now(void)
 {
@@ -28,19 +30,22 @@ static void check(sqlite3 *db, int rc)
     }
 }
 
-/* The columns that `tradebook bench` fills. */
 static void insert(sqlite3 *db, sqlite3_stmt *statement, long row)
 {
-    sqlite3_bind_text(statement, 1, "2026-01-02 03:04:05.123456", -1, SQLITE_STATIC);
+    static const char *const texts[] = {[1] = "2026-01-02 03:04:05.123456",
+                                        [3] = "long",
+                                        [5] = "high",
+                                        [10] = "london",
+                                        [15] = "bench",
+                                        [16] = "v7_full_math"};
+    for (int column = 1; column <= 16; column++) {
+        if (texts[column] != NULL) {
+            sqlite3_bind_text(statement, column, texts[column], -1, SQLITE_STATIC);
+        } else {
+            sqlite3_bind_double(statement, column, 0.5 + (double)row);
+        }
+    }
     sqlite3_bind_text(statement, 2, row % 2 == 0 ? "BTC-USD" : "ETH-USD", -1, SQLITE_STATIC);
-    sqlite3_bind_text(statement, 3, "long", -1, SQLITE_STATIC);
-    sqlite3_bind_double(statement, 4, 0.75);
-    sqlite3_bind_text(statement, 5, "high", -1, SQLITE_STATIC);
-    sqlite3_bind_double(statement, 6, 0.7);
-    sqlite3_bind_double(statement, 7, 50000.0 + (double)row);
-    sqlite3_bind_double(statement, 8, 90000.0 + (double)row);
-    sqlite3_bind_double(statement, 9, 40000.0);
-    sqlite3_bind_text(statement, 10, "v7_full_math", -1, SQLITE_STATIC);
     check(db, sqlite3_step(statement));
     check(db, sqlite3_reset(statement));
 }
@@ -56,12 +61,8 @@ int main(int argc, char **argv)
     sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
     check(db, sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
-    check(db, sqlite3_exec(db, "PRAGMA synchronous=FULL; PRAGMA cache_size=-8192", NULL, NULL, NULL));
-    check(db,
-          sqlite3_prepare_v2(db,
-                             "INSERT INTO signals (timestamp,symbol,direction,confidence,tier,ensemble_prediction,"
-                             "entry_price,tp_price,sl_price,strategy) VALUES (?,?,?,?,?,?,?,?,?,?)",
-                             -1, &statement, NULL));
+    check(db, sqlite3_exec(db, SIGNAL_ROW_PRAGMAS, NULL, NULL, NULL));
+    check(db, sqlite3_prepare_v2(db, SIGNAL_ROW_INSERT, -1, &statement, NULL));
     long rows = 0;
     const double started = now();
     while (now() - started < seconds) {
