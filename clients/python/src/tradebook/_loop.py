@@ -1,0 +1,63 @@
+"""The event loop behind the blocking channel, on a thread of its own."""
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Loop:
+    """Starts with the first work, so that a channel may be opened before a fork."""
+
+    def __init__(self) -> None:
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def submit(self, work: Coroutine[Any, Any, Result]) -> "concurrent.futures.Future[Result]":
+        return asyncio.run_coroutine_threadsafe(work, self._started())
+
+    def soon(self, work: Callable[[], object]) -> None:
+        self._started().call_soon_threadsafe(work)
+
+    def wait(self, future: "concurrent.futures.Future[Result]", timeout: float | None = None) -> Result:
+        """The result of submitted work; raises what the work does."""
+        if threading.current_thread() is self._thread and not future.done():
+            raise RuntimeError("a callback of a call must not block: it runs on the thread that it waits for")
+        return future.result(timeout)
+
+    def stop(self) -> None:
+        """Cancels what still runs. No work may be submitted any more."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            with self._starting:
+                if self._loop is None:
+                    self._loop = self._start()
+        if self._pid != os.getpid():
+            raise RuntimeError("this channel was used before a fork: open another one in the child")
+        return self._loop
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        self._pid = os.getpid()
+        self._thread = threading.Thread(target=run, args=(loop,), name="tradebook", daemon=True)
+        self._thread.start()
+        return loop
+
+
+def run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
