@@ -31,11 +31,13 @@ type book struct {
 	commit  pb.Code // of each CommitCursor
 	cursor  int64   // -1: there is none
 	stored  chan int64
+	refused chan int64
 	lists   int
 }
 
 func startBook(t *testing.T, newest int64) *book {
-	b := &book{newest: newest, cursor: -1, stored: make(chan int64, 1000), hearers: make(chan *fakeConn, 100)}
+	b := &book{newest: newest, cursor: -1, stored: make(chan int64, 1000), refused: make(chan int64, 1000),
+		hearers: make(chan *fakeConn, 100)}
 	b.fake = fakeServer(t, b.answer)
 	b.events = startFake(t, pub, nil)
 	b.events.greet = func(c *fakeConn) { b.hearers <- c }
@@ -60,6 +62,7 @@ func (b *book) answer(c *fakeConn, id uint32, r *pb.Request) {
 		proto.Unmarshal(r.GetPayload(), request)
 		if b.commit != pb.Code_CODE_OK {
 			c.fail(id, b.commit, "not now")
+			b.refused <- request.GetSequence()
 			return
 		}
 		b.cursor = request.GetSequence()
@@ -155,86 +158,98 @@ func wantEvents(t *testing.T, events stream, first, last int64) {
 	}
 }
 
-// listening returns a stream at the newest event, when it waits for the doorbell.
-func listening(t *testing.T, b *book) (stream, *fakeConn) {
+// listening returns a stream of a book of three events that has handed out event 5 and
+// waits for the doorbell.
+func listening(t *testing.T, b *book, symbol *string) (stream, *fakeConn) {
 	t.Helper()
-	events, _ := subscribe(t, b.open(t), &pb.SubscribeRequest{AfterSequence: proto.Int64(b.newest)})
+	events, _ := subscribe(t, b.open(t), &pb.SubscribeRequest{AfterSequence: proto.Int64(3), Symbol: symbol})
 	c := <-b.hearers
-	b.add(1)
-	c.beat(b.newest)
-	wantEvents(t, events, b.newest, b.newest)
+	// Not in the book yet: it comes by the doorbell, which then is connected.
+	c.publish(topic, event(4))
+	wantEvents(t, events, 4, 4)
+	b.add(2)
+	c.publish(topic, event(5))
+	wantEvents(t, events, 5, 5)
 	return events, c
 }
 
 func TestPublishedEventThatFollowsNeedsNoList(t *testing.T) {
 	b := startBook(t, 3)
-	events, c := listening(t, b)
+	events, c := listening(t, b, nil)
 	lists := b.listCount()
-	for sequence := int64(5); sequence <= 100; sequence++ {
-		b.add(1)
+	for sequence := int64(6); sequence <= 100; sequence++ {
 		c.publish(topic, event(sequence))
 	}
-	wantEvents(t, events, 5, 100)
-	if b.listCount() > lists+1 { // one when the connection was made
+	wantEvents(t, events, 6, 100)
+	if b.listCount() != lists {
 		t.Errorf("ListEvents was called %d times meanwhile", b.listCount()-lists)
 	}
 }
 
 func TestWhatIsPublishedIsNotTrusted(t *testing.T) {
 	b := startBook(t, 3)
-	events, c := listening(t, b)
+	events, c := listening(t, b, nil)
 	b.add(6)
-	for _, sequence := range []int64{4, 5, 5, 3, 8, 7, 7, 10, 9} {
+	for _, sequence := range []int64{5, 6, 6, 4, 9, 8, 8, 11, 10} {
 		c.publish(topic, event(sequence))
 	}
 	c.send([]byte(topic))
 	c.send([]byte(topic + "\x00\xff"))
 	c.send([]byte("heartbeat/\x00\xff"))
-	c.publish("trade.opened/BTC-USD/", event(11))
+	c.publish("trade.opened/BTC-USD/", event(12))
 	b.add(1)
-	c.publish(topic, event(11))
-	wantEvents(t, events, 5, 11)
+	c.publish(topic, event(12))
+	wantEvents(t, events, 6, 12)
+}
+
+func TestEventsOfASymbolComeOnce(t *testing.T) {
+	b := startBook(t, 3)
+	events, c := listening(t, b, proto.String("BTC-USD"))
+	for _, sequence := range []int64{5, 6, 6, 5, 7} {
+		c.publish(topic, event(sequence))
+	}
+	wantEvents(t, events, 6, 7)
 }
 
 func TestHeartbeatTellsOfALostEvent(t *testing.T) {
 	b := startBook(t, 3)
-	events, c := listening(t, b)
+	events, c := listening(t, b, nil)
 	b.add(2)
-	c.beat(6)
-	wantEvents(t, events, 5, 6)
+	c.beat(7)
+	wantEvents(t, events, 6, 7)
 }
 
 func TestLostDoorbellIsMadeAgain(t *testing.T) {
 	b := startBook(t, 3)
-	events, _ := listening(t, b)
+	events, _ := listening(t, b, nil)
 	b.add(1)
 	b.events.dropAll()
-	wantEvents(t, events, 5, 5)
+	wantEvents(t, events, 6, 6)
 	c := <-b.hearers
 	b.add(1)
-	c.publish(topic, event(6))
-	wantEvents(t, events, 6, 6)
+	c.publish(topic, event(7))
+	wantEvents(t, events, 7, 7)
 }
 
 func TestManyEventsWhileNobodyReceives(t *testing.T) {
 	b := startBook(t, 3)
-	events, c := listening(t, b)
+	events, c := listening(t, b, nil)
 	b.add(20_000)
 	sent := make(chan bool)
 	go func() {
 		defer close(sent)
-		for sequence := int64(5); sequence <= 20_004; sequence++ {
+		for sequence := int64(6); sequence <= 20_005; sequence++ {
 			c.publish(topic, event(sequence))
 		}
 	}()
-	wantEvents(t, events, 5, 20_004)
+	wantEvents(t, events, 6, 20_005)
 	<-sent
 }
 
 func TestOlderDatabaseIsDataLoss(t *testing.T) {
 	b := startBook(t, 3)
-	events, c := listening(t, b)
-	b.add(-2)
+	events, c := listening(t, b, nil)
+	b.add(-3)
 	c.beat(2)
 	_, err := events.Recv()
 	wantCode(t, err, codes.DataLoss, "older state")
@@ -294,6 +309,7 @@ func TestCursorIsMadeAtOnceAndMovesBehindWhatWasHandled(t *testing.T) {
 	b.wantStored(t, 1) // a second later, although no further event is asked for
 	wantEvents(t, events, 3, 3)
 	cancel()
+	b.wantStored(t, 2)
 	_, err := events.Recv()
 	wantCode(t, err, codes.Canceled)
 	b.wantCursor(t, 3)
@@ -318,6 +334,26 @@ func TestCursorIsStoredByClose(t *testing.T) {
 	b.wantCursor(t, 2) // event 3 was handed out; that it was handled nobody has said
 	_, err := events.Recv()
 	wantCode(t, err, codes.Canceled, "closed")
+}
+
+func TestBusyServerGetsTheCursorLater(t *testing.T) {
+	b := startBook(t, 3)
+	b.cursor, b.commit = 0, pb.Code_CODE_RESOURCE_EXHAUSTED
+	events, _ := subscribe(t, open(t, b.address), &pb.SubscribeRequest{Cursor: proto.String("a")})
+	wantEvents(t, events, 1, 3)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := events.Recv()
+		ended <- err
+	}()
+	<-b.refused
+	b.mu.Lock()
+	b.commit = pb.Code_CODE_OK
+	b.mu.Unlock()
+	b.wantStored(t, 3)
+	if len(ended) > 0 {
+		t.Errorf("the stream ended with %v", <-ended)
+	}
 }
 
 func TestCursorThatIsRefusedEndsTheStream(t *testing.T) {
