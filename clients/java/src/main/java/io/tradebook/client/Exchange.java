@@ -70,21 +70,27 @@ final class Exchange implements Link.Listener, Closeable {
     link.send(ByteBuffer.allocate(Integer.BYTES + body.length).putInt(number).put(body).array());
   }
 
+  /** Forgets a request that has ended; its reply is dropped when it comes. */
+  synchronized void forget(Attempt attempt) {
+    waiting.remove(attempt);
+    Integer number = numbers.remove(attempt);
+    if (number != null) {
+      sent.remove(number);
+    }
+  }
+
   /**
-   * Forgets a request that has ended; its reply is dropped when it comes. If nothing at all has
-   * come for a while, the peer may be gone without a word, and the connection is made anew.
+   * The time of a request is over. If nothing at all has come for a while since it was sent, the
+   * peer may be gone without a word: the connection is made anew.
    */
-  void forget(Attempt attempt) {
+  void expire(Attempt attempt) {
     boolean isQuiet;
     synchronized (this) {
-      waiting.remove(attempt);
-      Integer number = numbers.remove(attempt);
-      if (number == null) {
-        return;
-      }
+      Integer number = numbers.get(attempt);
       long now = System.nanoTime();
       isQuiet =
-          now - sent.remove(number).nanos() > QUIET_NANOS_MAX
+          number != null
+              && now - sent.get(number).nanos() > QUIET_NANOS_MAX
               && now - link.lastReceivedNanos() > QUIET_NANOS_MAX;
     }
     if (isQuiet) {
@@ -98,7 +104,7 @@ final class Exchange implements Link.Listener, Closeable {
   }
 
   /** Why the last connection was lost or not made; null before. */
-  IOException lastFailure() {
+  Exception lastFailure() {
     return link.lastFailure();
   }
 

@@ -55,7 +55,7 @@ final class Link implements Closeable {
   private boolean isClosed;
   private volatile boolean isReached;
   private volatile Connection connection;
-  private volatile IOException lastFailure;
+  private volatile Exception lastFailure;
   private volatile long lastReceivedNanos;
 
   Link(
@@ -92,7 +92,7 @@ final class Link implements Closeable {
   }
 
   /** Why the last connection was lost or not made; null before. */
-  IOException lastFailure() {
+  Exception lastFailure() {
     return lastFailure;
   }
 
@@ -120,7 +120,7 @@ final class Link implements Closeable {
     while (!isClosed()) {
       try {
         serve();
-      } catch (IOException e) {
+      } catch (IOException | RuntimeException e) {
         lastFailure = e;
         LOGGER.log(Level.FINE, address + ": the connection is lost or was not made", e);
       } finally {
@@ -194,11 +194,13 @@ final class Link implements Closeable {
   }
 
   private ByteChannel connectTls() throws IOException {
+    SSLSocketFactory factory = tls != null ? tls : (SSLSocketFactory) SSLSocketFactory.getDefault();
     Socket plain = keep(new Socket());
     plain.connect(resolve());
     plain.setTcpNoDelay(true);
     SSLSocket socket =
-        (SSLSocket) tls.createSocket(plain, address.host(), address.port(), /* autoClose= */ true);
+        (SSLSocket)
+            factory.createSocket(plain, address.host(), address.port(), /* autoClose= */ true);
     SSLParameters parameters = socket.getSSLParameters();
     parameters.setEndpointIdentificationAlgorithm("HTTPS");
     socket.setSSLParameters(parameters);

@@ -59,8 +59,8 @@ abstract class LocalCall<ReqT, RespT> extends ClientCall<ReqT, RespT> {
   /** The deadline of a call whose caller gives none; null for none. */
   abstract Deadline defaultDeadline();
 
-  /** What the end of the deadline means. */
-  abstract Status expired();
+  /** The deadline is over; answers what that means. */
+  abstract Status expire();
 
   @Override
   public final void start(Listener<RespT> newListener, Metadata newHeaders) {
@@ -72,9 +72,9 @@ abstract class LocalCall<ReqT, RespT> extends ClientCall<ReqT, RespT> {
       deadline = defaultDeadline();
     }
     if (deadline != null && deadline.isExpired()) {
-      fail(expired());
+      fail(expire());
     } else if (deadline != null) {
-      expiry = deadline.runOnExpiration(() -> fail(expired()), channel.timer());
+      expiry = deadline.runOnExpiration(() -> fail(expire()), channel.timer());
     }
     context.addListener(contextListener, Runnable::run);
     if (hasEnded()) {

@@ -44,7 +44,7 @@ final class SubscribeCall<ReqT, RespT> extends LocalCall<ReqT, RespT> {
   }
 
   @Override
-  Status expired() {
+  Status expire() {
     return Status.DEADLINE_EXCEEDED.withDescription("the deadline of the stream is over");
   }
 

@@ -14,7 +14,9 @@ public final class TradebookChannelBuilder {
   String authorization;
   Duration defaultTimeout = Duration.ofSeconds(10);
   Executor executor;
-  SSLSocketFactory tls = (SSLSocketFactory) SSLSocketFactory.getDefault();
+
+  /** Null for that of the Java runtime. */
+  SSLSocketFactory tls;
 
   TradebookChannelBuilder(String address) {
     this.address = Address.parse(address);

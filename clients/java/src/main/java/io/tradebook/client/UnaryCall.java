@@ -51,10 +51,11 @@ final class UnaryCall<ReqT, RespT> extends LocalCall<ReqT, RespT> implements Exc
   }
 
   @Override
-  Status expired() {
+  Status expire() {
+    exchange.expire(this);
     String name = method.getFullMethodName();
     if (!exchange.isReached()) {
-      IOException failure = exchange.lastFailure();
+      Exception failure = exchange.lastFailure();
       return Status.UNAVAILABLE
           .withDescription(
               "%s: no connection to %s within the deadline (%s); is the server running there?"

@@ -15,6 +15,7 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.BlockingClientCall;
 import io.tradebook.v1.Event;
 import io.tradebook.v1.EventServiceGrpc;
 import io.tradebook.v1.SubscribeRequest;
@@ -350,6 +351,17 @@ class SubscribeCallTest {
     assertEquals(7, takeLast(7));
     channel.close();
     assertNull(book.commits.poll());
+  }
+
+  @Test
+  void theSecondKindOfBlockingStubReadsAStreamToo() throws Exception {
+    book.record(1, 3);
+    BlockingClientCall<?, Event> events =
+        EventServiceGrpc.newBlockingV2Stub(channel).subscribe(after(0));
+    for (long sequence = 1; sequence <= 3; sequence++) {
+      assertEquals(sequence, events.read().getSequence());
+    }
+    events.cancel("done", null);
   }
 
   @Test

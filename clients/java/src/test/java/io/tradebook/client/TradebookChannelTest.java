@@ -10,12 +10,18 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
 import io.grpc.health.v1.HealthGrpc;
+import io.grpc.stub.StreamObserver;
 import io.tradebook.v1.AdminServiceGrpc;
 import io.tradebook.v1.EchoRequest;
 import io.tradebook.v1.EchoResponse;
+import io.tradebook.v1.Event;
+import io.tradebook.v1.EventServiceGrpc;
+import io.tradebook.v1.SubscribeRequest;
 import java.time.Duration;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -59,6 +65,49 @@ class TradebookChannelTest {
       assertEquals(Status.Code.UNAVAILABLE, Status.fromThrowable(failure).getCode());
       assertTrue(channel.awaitTermination(10, TimeUnit.SECONDS));
     }
+  }
+
+  @Test
+  void closingEndsAllThreads() throws Exception {
+    FakeBook book = new FakeBook();
+    Set<Thread> before = threads();
+    try (FakeServer server = new FakeServer(book);
+        FakePublisher publisher = new FakePublisher()) {
+      TradebookChannel channel =
+          TradebookChannel.builder(server.address()).eventsAddress(publisher.address()).build();
+      CompletableFuture<Void> end = new CompletableFuture<>();
+      EventServiceGrpc.newStub(channel)
+          .subscribe(
+              SubscribeRequest.newBuilder().setAfterSequence(0).build(),
+              new StreamObserver<Event>() {
+                @Override
+                public void onNext(Event event) {}
+
+                @Override
+                public void onError(Throwable failure) {
+                  end.complete(null);
+                }
+
+                @Override
+                public void onCompleted() {}
+              });
+      book.lists.take();
+      channel.close();
+      assertTrue(channel.isTerminated());
+      end.join();
+      for (Thread thread : threads()) {
+        // Those of the pool wait for more work for some time.
+        if (!before.contains(thread) && !thread.getName().equals("tradebook callbacks")) {
+          thread.join();
+        }
+      }
+    }
+  }
+
+  private static Set<Thread> threads() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().startsWith("tradebook"))
+        .collect(Collectors.toSet());
   }
 
   @Test

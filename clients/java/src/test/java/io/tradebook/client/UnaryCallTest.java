@@ -37,7 +37,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -464,6 +466,38 @@ class UnaryCallTest {
       assertEquals(Status.Code.DEADLINE_EXCEEDED, status.getCode());
       admin(channel).echo(ECHO);
       assertEquals(2, server.pipes().size());
+    }
+  }
+
+  @Test
+  void cancellingKeepsAQuietConnection() throws Exception {
+    try (FakeServer server =
+            new FakeServer(
+                call -> {
+                  if (call.number() > 1) {
+                    echo(call);
+                  }
+                });
+        TradebookChannel channel = channelTo(server)) {
+      ListenableFuture<EchoResponse> answer = AdminServiceGrpc.newFutureStub(channel).echo(ECHO);
+      assertThrows(TimeoutException.class, () -> answer.get(1200, TimeUnit.MILLISECONDS));
+      answer.cancel(true);
+      admin(channel).echo(ECHO);
+      assertEquals(1, server.pipes().size());
+    }
+  }
+
+  @Test
+  void anExecutorThatRefusesHarmsNoOtherCall() throws Exception {
+    Executor refusing =
+        task -> {
+          throw new RejectedExecutionException("closed");
+        };
+    try (FakeServer server = new FakeServer(UnaryCallTest::echo);
+        TradebookChannel channel = channelTo(server)) {
+      AdminServiceGrpc.newFutureStub(channel).withExecutor(refusing).echo(ECHO);
+      assertEquals("hello", admin(channel).echo(ECHO).getPayload().toStringUtf8());
+      assertEquals(1, server.pipes().size());
     }
   }
 }
