@@ -33,6 +33,12 @@ final class Exchange implements Link.Listener, Closeable {
   /** Marks the number of a request among the words before a body. */
   private static final int REQUEST_BIT = 0x8000_0000;
 
+  /**
+   * Requests under way; more wait. A server refuses a connection that takes most of its queue (512
+   * unless set), and this many keep it busy.
+   */
+  static final int IN_FLIGHT_MAX = 256;
+
   /** A connection that has brought nothing for so long is given up by a request that ends. */
   private static final long QUIET_NANOS_MAX = TimeUnit.SECONDS.toNanos(1);
 
@@ -54,11 +60,11 @@ final class Exchange implements Link.Listener, Closeable {
     link.start();
   }
 
-  /** Sends the request now or when there is a connection. */
+  /** Sends the request now, or when there is a connection and room on it. */
   void submit(Attempt attempt) {
     int number;
     synchronized (this) {
-      if (!isConnected) {
+      if (!hasRoom()) {
         waiting.add(attempt);
         return;
       }
@@ -70,13 +76,33 @@ final class Exchange implements Link.Listener, Closeable {
     link.send(ByteBuffer.allocate(Integer.BYTES + body.length).putInt(number).put(body).array());
   }
 
-  /** Forgets a request that has ended; its reply is dropped when it comes. */
-  synchronized void forget(Attempt attempt) {
-    waiting.remove(attempt);
-    Integer number = numbers.remove(attempt);
-    if (number != null) {
-      sent.remove(number);
+  private boolean hasRoom() {
+    return isConnected && sent.size() < IN_FLIGHT_MAX;
+  }
+
+  /** A request has left: the one that has waited longest takes its place. */
+  private void submitWaiting() {
+    Attempt next;
+    synchronized (this) {
+      if (waiting.isEmpty() || !hasRoom()) {
+        return;
+      }
+      next = waiting.iterator().next();
+      waiting.remove(next);
     }
+    submit(next);
+  }
+
+  /** Forgets a request that has ended; its reply is dropped when it comes. */
+  void forget(Attempt attempt) {
+    synchronized (this) {
+      waiting.remove(attempt);
+      Integer number = numbers.remove(attempt);
+      if (number != null) {
+        sent.remove(number);
+      }
+    }
+    submitWaiting();
   }
 
   /**
@@ -132,6 +158,7 @@ final class Exchange implements Link.Listener, Closeable {
       }
     }
     if (answered != null) {
+      submitWaiting();
       answered.attempt().replied(Arrays.copyOfRange(frame, Integer.BYTES, frame.length));
     }
   }

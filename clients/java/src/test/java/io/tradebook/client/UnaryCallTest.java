@@ -3,6 +3,7 @@ package io.tradebook.client;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -234,12 +235,34 @@ class UnaryCallTest {
   }
 
   @Test
+  void moreCallsThanAConnectionTakesWait() throws Exception {
+    BlockingQueue<FakeServer.Call> received = new LinkedBlockingQueue<>();
+    try (FakeServer server = new FakeServer(received::add);
+        TradebookChannel channel = channelTo(server)) {
+      List<ListenableFuture<EchoResponse>> answers = new ArrayList<>();
+      for (int i = 0; i < Exchange.IN_FLIGHT_MAX + 2; i++) {
+        answers.add(AdminServiceGrpc.newFutureStub(channel).echo(ECHO));
+      }
+      List<FakeServer.Call> held = new ArrayList<>();
+      while (held.size() < Exchange.IN_FLIGHT_MAX) {
+        held.add(received.take());
+      }
+      assertNull(received.poll(50, TimeUnit.MILLISECONDS));
+      echo(held.get(0));
+      echo(received.take());
+      // One that is cancelled makes room, too.
+      answers.get(1).cancel(true);
+      echo(received.take());
+      answers.get(Exchange.IN_FLIGHT_MAX + 1).get();
+    }
+  }
+
+  @Test
   void aLargeMessageGoesBothWays() throws Exception {
     byte[] large = new byte[5_000_000];
     large[4_999_999] = 7;
     try (FakeServer server = new FakeServer(UnaryCallTest::echo);
         TradebookChannel channel = channelTo(server)) {
-      // The stubs of gRPC take no more than 4 MiB into one piece, but channels may.
       EchoRequest request = EchoRequest.newBuilder().setPayload(ByteString.copyFrom(large)).build();
       assertArrayEquals(large, admin(channel).echo(request).getPayload().toByteArray());
     }
