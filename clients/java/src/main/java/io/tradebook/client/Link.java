@@ -141,13 +141,14 @@ final class Link implements Closeable {
     Thread writer = Threads.daemon(() -> write(opened), "tradebook writer " + address);
     writer.start();
     try {
-      backoff.reset();
       lastReceivedNanos = System.nanoTime();
       connection = opened;
       listener.connected();
       while (true) {
         byte[] frame = opened.receive();
         lastReceivedNanos = System.nanoTime();
+        // Not before: a server that is full greets, and hangs up.
+        backoff.reset();
         listener.received(frame);
       }
     } finally {
@@ -161,7 +162,7 @@ final class Link implements Closeable {
     try {
       opened.write();
     } catch (IOException e) {
-      closeCurrent();
+      close(opened);
     } catch (InterruptedException e) {
       // The connection has ended.
     }
@@ -235,11 +236,15 @@ final class Link implements Closeable {
       present = current;
     }
     if (present != null) {
-      try {
-        present.close();
-      } catch (IOException e) {
-        LOGGER.log(Level.FINE, address + ": closing", e);
-      }
+      close(present);
+    }
+  }
+
+  private void close(Closeable opened) {
+    try {
+      opened.close();
+    } catch (IOException e) {
+      LOGGER.log(Level.FINE, address + ": closing", e);
     }
   }
 }

@@ -52,23 +52,32 @@ final class UnaryCall<ReqT, RespT> extends LocalCall<ReqT, RespT> implements Exc
 
   @Override
   Status expire() {
+    Status status = exchange.isReached() ? unanswered() : unreached();
     exchange.expire(this);
-    String name = method.getFullMethodName();
-    if (!exchange.isReached()) {
-      Exception failure = exchange.lastFailure();
-      return Status.UNAVAILABLE
-          .withDescription(
-              "%s: no connection to %s within the deadline (%s); is the server running there?"
-                  .formatted(
-                      name,
-                      channel.authority(),
-                      failure != null ? failure.getMessage() : "it was not reached yet"))
-          .withCause(failure);
-    }
+    return status;
+  }
+
+  private Status unreached() {
+    Exception failure = exchange.lastFailure();
+    return Status.UNAVAILABLE
+        .withDescription(
+            "%s: no connection to %s within the deadline (%s); is the server running there?"
+                .formatted(
+                    method.getFullMethodName(),
+                    channel.authority(),
+                    failure != null ? failure.getMessage() : "it was not reached yet"))
+        .withCause(failure);
+  }
+
+  private Status unanswered() {
+    String advice =
+        method.isSafe()
+            ? ""
+            : "; whether it took effect is open, calling again with the same request id is safe and"
+                + " tells";
     return Status.DEADLINE_EXCEEDED.withDescription(
-        ("%s: no answer from %s within the deadline; whether a write took effect is open, calling"
-                + " again with the same request id is safe and tells")
-            .formatted(name, channel.authority()));
+        "%s: no answer from %s within the deadline%s"
+            .formatted(method.getFullMethodName(), channel.authority(), advice));
   }
 
   @Override
