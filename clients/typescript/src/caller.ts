@@ -28,7 +28,9 @@ export class Caller {
         return reply.payload;
       }
       const pauseMs = backoff.next();
-      if (reply !== undefined && (reply.code !== ReplyCode.UNAVAILABLE || deadline.leftMs <= pauseMs)) {
+      // An attempt needs time for its answer as well; without that the server's words are worth more.
+      const isLast = deadline.leftMs < 2 * pauseMs;
+      if (reply !== undefined && (reply.code !== ReplyCode.UNAVAILABLE || isLast)) {
         throw errorOf(reply);
       }
       await sleep(pauseMs, deadline.signal);

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { Link } from "./link.js";
 import { requestReply, type Dial } from "./pipe.js";
 
@@ -54,8 +55,9 @@ export class Requester {
       }
       const id = this.#freeId();
       const onAbort = () => {
-        this.#giveUp(id);
-        reject(signal.reason as Error);
+        const reason = signal.reason as Error;
+        this.#giveUp(id, reason);
+        reject(reason);
       };
       const settled = () => {
         signal.removeEventListener("abort", onAbort);
@@ -146,14 +148,15 @@ export class Requester {
     }
   }
 
-  #giveUp(id: number): void {
+  #giveUp(id: number, reason: Error): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) {
       return;
     }
     this.#remove(id);
+    const isLate = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
     const quietSinceMs = Math.max(pending.startedMs, this.#heardMs);
-    if (pending.isSent && performance.now() - quietSinceMs >= quietMsMax) {
+    if (isLate && pending.isSent && performance.now() - quietSinceMs >= quietMsMax) {
       this.#link.drop("the server did not answer any more");
     }
   }

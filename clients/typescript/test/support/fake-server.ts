@@ -14,6 +14,8 @@ export type Behaviour = (request: Request, number: number) => MessageInitShape<t
 /** A server of a test's own making: it remembers every request and answers as it is told. */
 export class FakeServer {
   readonly requests: Request[] = [];
+  /** How many connections were made so far. */
+  connections = 0;
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
   readonly #behaviour: Behaviour;
@@ -39,16 +41,13 @@ export class FakeServer {
     return `${this.#scheme}://127.0.0.1:${String((this.#server.address() as net.AddressInfo).port)}`;
   }
 
-  get connections(): number {
-    return this.#sockets.size;
-  }
-
   stop(): void {
     this.#server.close();
     this.#sockets.forEach((socket) => socket.destroy());
   }
 
   #serve(socket: net.Socket): void {
+    this.connections++;
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
     // A client that goes away.

@@ -6,10 +6,19 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
-import { create, fromJson, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJson, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, encodeBinaryHeader, type Interceptor } from "@connectrpc/connect";
 import { createTradebookTransport, type TradebookTransportOptions } from "@tradebook/client";
-import { AdminService, SignalSchema, SignalService, type Request } from "@tradebook/client/v1";
+import {
+  AdminService,
+  CommitCursorRequestSchema,
+  CursorSchema,
+  EventService,
+  ListEventsResponseSchema,
+  SignalSchema,
+  SignalService,
+  type Request,
+} from "@tradebook/client/v1";
 import { Code as ReplyCode, ReplySchema } from "../../src/gen/tradebook/v1/rpc_pb.js";
 import { FakeServer, type Behaviour } from "../support/fake-server.js";
 
@@ -56,7 +65,7 @@ describe("retries", () => {
       assert.equal(first?.requestId.length, 16);
       assert.deepEqual(last?.requestId, first.requestId);
       assert.deepEqual(last.payload, first.payload);
-      assert.ok(last.timeoutMs <= first.timeoutMs && first.timeoutMs <= 20_000n);
+      assert.ok(last.timeoutMs < first.timeoutMs && first.timeoutMs <= 20_000n && first.timeoutMs > 10_000n);
     });
   }
 
@@ -71,16 +80,21 @@ describe("retries", () => {
 
   test("a server that stays UNAVAILABLE is told at the end, with its words", async (t) => {
     const { signals } = await setUp(t, () => unavailable);
-    await assert.rejects(signals.createSignal({}, { timeoutMs: 300 }), isError(Code.Unavailable, "not now"));
+    await assert.rejects(signals.createSignal({}, { timeoutMs: 2000 }), isError(Code.Unavailable, "not now"));
   });
 
   test("a call that loses its connection each time does not disturb others", async (t) => {
     const lose: Behaviour = (request) => (request.method.endsWith("GetSignal") ? "lose" : { payload });
     const { signals } = await setUp(t, lose);
-    const doomed = assert.rejects(signals.getSignal({}, { timeoutMs: 1000 }), isError(Code.Unavailable));
+    const cancelling = new AbortController();
+    let isDone = false;
+    const doomed = assert.rejects(signals.getSignal({}, { signal: cancelling.signal }), isError(Code.Canceled));
+    void doomed.then(() => (isDone = true));
     for (let i = 0; i < 20; i++) {
       await signals.createSignal({});
     }
+    assert.ok(!isDone);
+    cancelling.abort();
     await doomed;
   });
 });
@@ -151,6 +165,23 @@ test("options: client id and token are metadata of every call", async (t) => {
   assert.deepEqual(metadataOf(server.requests[0]), { "client-id": "bot-a", authorization: "Bearer secret" });
 });
 
+test("leaving the loop over a stream returns when the cursor has moved", async (t) => {
+  const page = { events: [{ sequence: 1n }, { sequence: 2n }], nextAfterSequence: 2n, newestSequence: 2n };
+  const responses: Record<string, Uint8Array> = {
+    GetCursor: toBinary(CursorSchema, create(CursorSchema)),
+    ListEvents: toBinary(ListEventsResponseSchema, create(ListEventsResponseSchema, page)),
+  };
+  const { server, transport } = await setUp(t, ({ method }) => ({ payload: responses[method.split("/")[2] ?? ""] }));
+  for await (const { sequence } of createClient(EventService, transport).subscribe({ cursor: "c" })) {
+    if (sequence === 2n) {
+      break;
+    }
+  }
+  const last = server.requests.at(-1);
+  assert.equal(last?.method, "/tradebook.v1.EventService/CommitCursor");
+  assert.equal(fromBinary(CommitCursorRequestSchema, last.payload).sequence, 1n);
+});
+
 test("binary metadata is sent as its bytes", async (t) => {
   const { server, signals } = await setUp(t, ok);
   await signals.getSignal({}, { headers: { "trace-bin": encodeBinaryHeader(Buffer.from([0, 255])) } });
@@ -178,8 +209,15 @@ describe("time", () => {
     const { server, signals } = await setUp(t, (_, number) => (number === 1 ? undefined : { payload }));
     await assert.rejects(signals.getSignal({}, { timeoutMs: 1100 }), isError(Code.DeadlineExceeded));
     await signals.getSignal({});
-    assert.equal(server.connections, 1);
+    assert.equal(server.connections, 2);
     assert.equal(server.requests.length, 2);
+  });
+
+  test("a short call that was not answered leaves the connection to others", async (t) => {
+    const { server, signals } = await setUp(t, (_, number) => (number === 1 ? undefined : { payload }));
+    await assert.rejects(signals.getSignal({}, { timeoutMs: 50 }), isError(Code.DeadlineExceeded));
+    await signals.getSignal({});
+    assert.equal(server.connections, 1);
   });
 });
 

@@ -31,6 +31,8 @@ class Book {
   readonly lists: ListEventsRequest[] = [];
   readonly commits: bigint[] = [];
   cursor: bigint | undefined;
+  /** Calls wait for this. */
+  busy = Promise.resolve();
   /** Answers a ListEvents in another way. */
   onList: ((request: ListEventsRequest) => Page | undefined) | undefined;
   #listener: PipeListener | undefined;
@@ -43,11 +45,10 @@ class Book {
     return { send: () => undefined, hold: () => undefined, close: () => undefined };
   };
 
-  readonly call: CallMethod = (method, message, _, signal) => {
+  readonly call: CallMethod = async (method, message, _, signal) => {
+    await this.busy;
     signal?.throwIfAborted();
-    return Promise.resolve(
-      create(method.output, this.#answer(method.name, message) as MessageInitShape<typeof method.output>),
-    );
+    return create(method.output, this.#answer(method.name, message) as MessageInitShape<typeof method.output>);
   };
 
   #answer(name: string, message: unknown): unknown {
@@ -157,6 +158,22 @@ describe("order", () => {
     book.record(...range(1, 9).map((i) => event(i)));
     book.publish(event(2), event(1), event(1), event(2), event(5), event(9), event(3));
     assert.deepEqual(await all, range(1, 9));
+  });
+
+  test("a page that comes after its events were published adds only what is new", async (t) => {
+    const book = new Book();
+    const subscriber = await open(t, book, { afterSequence: 0n });
+    let answer = () => {
+      // Set at once.
+    };
+    book.busy = new Promise((resolve) => (answer = resolve));
+    const all = take(subscriber, 3);
+    await settle();
+    book.record(event(1), event(2), event(3));
+    book.publish(event(1), event(2));
+    await settle();
+    answer();
+    assert.deepEqual(await all, [1, 2, 3]);
   });
 
   test("a heartbeat tells of a lost last event", async (t) => {
