@@ -335,8 +335,6 @@ static void stop(struct serving *serving)
     signal(SIGALRM, end_without_grace);
     alarm(GRACE_S);
     release_signals();
-    if (serving->monitor != NULL)
-        tbk_monitor_stopping(serving->monitor);
     if (serving->server != NULL)
         tbk_server_quiesce(serving->server);
     if (serving->dispatch != NULL)

@@ -20,7 +20,6 @@ struct tbk_monitor {
     struct tbk_session *session; /* of the HTTP server's thread */
     struct tbk_arena *arena;     /* of one request */
     struct tbk_http_server *http;
-    atomic_bool stopping;
 };
 
 /* What one snapshot of the database says. */
@@ -65,8 +64,6 @@ static enum tbk_status read_database(struct tbk_monitor *monitor, struct snapsho
 /* read: what reading the database has come to. */
 static enum tbk_status check_ready(struct tbk_monitor *monitor, enum tbk_status read, struct tbk_error *error)
 {
-    if (atomic_load(&monitor->stopping))
-        return tbk_error_set(error, TBK_UNAVAILABLE, "The server is stopping.");
     const enum tbk_status status = tbk_dispatch_check(monitor->config.dispatch, error);
     return status == TBK_OK ? read : status;
 }
@@ -288,11 +285,6 @@ enum tbk_status tbk_monitor_create(const struct tbk_monitor_config *config, stru
 const char *tbk_monitor_address(const struct tbk_monitor *monitor)
 {
     return tbk_http_server_address(monitor->http);
-}
-
-void tbk_monitor_stopping(struct tbk_monitor *monitor)
-{
-    atomic_store(&monitor->stopping, true);
 }
 
 void tbk_monitor_destroy(struct tbk_monitor *monitor)

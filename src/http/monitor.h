@@ -41,8 +41,6 @@ enum tbk_status tbk_monitor_create(const struct tbk_monitor_config *config, stru
                                    struct tbk_error *error) TBK_MUST_CHECK;
 /* "http://127.0.0.1:7603" */
 const char *tbk_monitor_address(const struct tbk_monitor *monitor);
-/* From now on the server is not ready. Any thread. */
-void tbk_monitor_stopping(struct tbk_monitor *monitor);
 /* Accepts NULL. */
 void tbk_monitor_destroy(struct tbk_monitor *monitor);
 

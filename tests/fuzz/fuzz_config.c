@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/config.h"
+#include "http/listen.h"
 #include "support.h"
 
 enum { ARGUMENTS_MAX = 8, OPTION_BIT = 0x80 };
@@ -83,6 +84,15 @@ static void check_list(const struct tbk_config_list *list)
         FUZZ_CHECK(list->items[i][0] != '\0', "a list holds an empty entry");
 }
 
+static void check_http(const char *address)
+{
+    struct tbk_error error;
+    tbk_error_init(&error);
+    FUZZ_CHECK(address != NULL && address[0] != '\0', "http is empty");
+    FUZZ_CHECK(tbk_http_check_address(address, &error) == TBK_OK || error.message[0] != '\0',
+               "an address is refused without a sentence");
+}
+
 static void check_range(const char *name, int64_t value, int64_t min, int64_t max)
 {
     FUZZ_CHECK(value >= min && value <= max, "%s is %lld", name, (long long)value);
@@ -94,7 +104,7 @@ static void check(const struct tbk_config *config)
     FUZZ_CHECK(config->listen.count > 0 && config->events.count > 0, "there is no address");
     check_list(&config->listen);
     check_list(&config->events);
-    FUZZ_CHECK(config->http != NULL && config->http[0] != '\0', "http is empty");
+    check_http(config->http);
     FUZZ_CHECK(config->breakeven_band >= 0 && config->breakeven_band <= 100, "breakeven-band is %g",
                config->breakeven_band);
     check_range("readers", config->readers, 1, 64);
