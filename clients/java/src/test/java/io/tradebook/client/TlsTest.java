@@ -2,7 +2,6 @@ package io.tradebook.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
 import io.grpc.Status;
@@ -104,13 +103,13 @@ class TlsTest {
   @Test
   void aServerThatIsNotTrustedGetsNoRequest() throws Exception {
     try (FakeServer server = server()) {
-      Status status =
-          assertThrows(
-                  StatusRuntimeException.class,
-                  () -> echo("tls+tcp://localhost:" + server.port(), false))
-              .getStatus();
-      assertEquals(Status.Code.UNAVAILABLE, status.getCode());
-      assertTrue(status.getDescription().contains("certification path"), status.getDescription());
+      String address = "tls+tcp://localhost:" + server.port();
+      Status status;
+      do {
+        status = assertThrows(StatusRuntimeException.class, () -> echo(address, false)).getStatus();
+        assertEquals(Status.Code.UNAVAILABLE, status.getCode());
+        // On a busy machine the time of the call may be over before the handshake is.
+      } while (!status.getDescription().contains("certification path"));
       assertEquals(0, server.requests().size());
     }
   }

