@@ -81,7 +81,7 @@ struct request {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool holding, released;
-static unsigned answered;
+static unsigned answered, published, events_expected;
 
 static uint8_t *reserve(struct tbk_responder *responder, size_t length)
 {
@@ -144,10 +144,19 @@ static void finish_request(struct request *request)
     free(request->reply);
 }
 
+/* After each commit the events that it made are waited for: otherwise it depended on who
+ * runs when how many are read at once. The mutex is held. */
+static void wait_for_events(unsigned count)
+{
+    events_expected += count;
+    while (published < events_expected)
+        pthread_cond_wait(&changed, &mutex);
+}
+
 /* Submits requests at once and waits for all of them. Of several the first is executed
  * alone and keeps its thread until the others wait in the queue; so how they
- * are grouped does not depend on who runs when. */
-static void run_group(struct request *requests, unsigned count)
+ * are grouped does not depend on who runs when either. */
+static void run_group(struct request *requests, unsigned count, bool makes_events)
 {
     const bool hold = count > 1;
     answered = 0;
@@ -157,6 +166,8 @@ static void run_group(struct request *requests, unsigned count)
     pthread_mutex_lock(&mutex);
     while (hold && !holding)
         pthread_cond_wait(&changed, &mutex);
+    if (makes_events)
+        wait_for_events(1);
     pthread_mutex_unlock(&mutex);
     for (unsigned i = 1; i < count; i++)
         tbk_dispatch_submit(server.dispatch, &requests[i].responder, requests[i].bytes, requests[i].length);
@@ -165,6 +176,8 @@ static void run_group(struct request *requests, unsigned count)
     pthread_cond_broadcast(&changed);
     while (answered < count)
         pthread_cond_wait(&changed, &mutex);
+    if (makes_events)
+        wait_for_events(count - 1);
     pthread_mutex_unlock(&mutex);
 }
 
@@ -275,7 +288,7 @@ static void run_requests(const struct section *section, unsigned count, bool mea
     if (measured)
         section_begin();
     for (unsigned i = 0; i < count; i += section->group)
-        run_group(&requests[i], section->group);
+        run_group(&requests[i], section->group, section->make == make_close);
     if (measured)
         section_end();
     for (unsigned i = 0; i < count; i++)
@@ -295,9 +308,14 @@ static void run_section(const struct section *section)
 static void publish(struct tbk_publisher *publisher, const uint8_t *message, size_t length, bool more)
 {
     (void)publisher;
-    (void)message;
     (void)length;
     (void)more;
+    if (strcmp((const char *)message, "heartbeat/") == 0)
+        return;
+    pthread_mutex_lock(&mutex);
+    published++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
 }
 
 static void on_fatal(void *argument, const struct tbk_error *error)
