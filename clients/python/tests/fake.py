@@ -63,3 +63,31 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Fake]
 
 def ok(request: rpc_pb2.Request) -> rpc_pb2.Reply:
     return rpc_pb2.Reply(payload=b"")
+
+
+class Publisher:
+    """A PUB peer that sends what a test tells it to. One subscriber at a time."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def accept(self) -> None:
+        self.peer, _ = self.listener.accept()
+        self.peer.sendall(_link.handshake(_link.PUB))
+        self.peer.recv(8, socket.MSG_WAITALL)
+
+    def publish(self, topic: str, body: bytes) -> None:
+        frame = topic.encode() + b"\0" + body
+        self.peer.sendall(struct.pack(">Q", len(frame)) + frame)
+
+    def drop(self) -> None:
+        self.peer.close()
+
+
+@contextlib.contextmanager
+def publishing() -> Iterator[Publisher]:
+    publisher = Publisher()
+    with publisher.listener:
+        yield publisher
+        publisher.drop()
