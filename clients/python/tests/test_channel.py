@@ -1,5 +1,7 @@
 """What the blocking channel is for those who know gRPC's."""
 
+import gc
+import os
 import ssl
 import threading
 from collections.abc import Callable
@@ -253,6 +255,48 @@ def test_what_is_no_address_is_refused() -> None:
     for text in ["", "tcp://", "tcp://host", "tcp://host:0", "udp://host:1", "ipc://relative", "tcp://host:99999"]:
         with pytest.raises(ValueError, match="write tcp://HOST:PORT"):
             tradebook.Channel(text)
+
+
+def test_channel_of_before_a_fork_says_so_in_the_child(server: conformance.Server) -> None:
+    with tradebook.Channel(server.addresses["address"]) as channel:
+        stub = AdminServiceStub(channel)
+        stub.Echo(ECHO)
+        child = os.fork()
+        if child == 0:
+            try:
+                stub.Echo(ECHO)
+            except RuntimeError as error:
+                os._exit(7 if "before a fork" in str(error) else 1)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        stub.Echo(ECHO)
+
+
+def test_stream_keeps_its_channel(server: conformance.Server) -> None:
+    server.do({"do": "trades", "count": 2})
+    stream = EventServiceStub(tradebook.Channel(server.addresses["address"])).Subscribe(
+        event_pb2.SubscribeRequest(from_oldest=True)
+    )
+    gc.collect()
+    assert [next(stream).sequence for _ in range(2)] == [1, 2]
+    stream.cancel()
+
+
+def test_reply_that_is_none_is_an_error() -> None:
+    def answer(request: rpc_pb2.Request) -> Any:
+        class Garbage:
+            @staticmethod
+            def SerializeToString() -> bytes:  # noqa: N802
+                return b"\xff"
+
+        return Garbage
+
+    with (
+        fake.serving(answer) as server,
+        tradebook.Channel(server.address) as channel,
+        pytest.raises(grpc.RpcError, match="INTERNAL: the reply of the server is no message"),
+    ):
+        AdminServiceStub(channel).Echo(ECHO)
 
 
 def test_closed_channel_refuses_calls(server: conformance.Server) -> None:

@@ -167,6 +167,12 @@ def test_stream_of_a_symbol_skips_others(book: Book) -> None:
     assert [next(sequences), next(sequences)] == [3, 5]
 
 
+def test_published_again_of_a_symbol_is_handed_out_once(book: Book) -> None:
+    sequences = book.follow(symbol="BTC/USD")
+    book.publish(event(3, previous=1), event(3, previous=1), event(1), event(5, previous=3))
+    assert [next(sequences), next(sequences)] == [3, 5]
+
+
 def test_gap_of_a_symbol_is_filled(book: Book) -> None:
     sequences = book.follow(symbol="BTC/USD")
     book.record(event(2, ETH), event(3, previous=1), event(4, previous=3))

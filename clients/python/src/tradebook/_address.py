@@ -47,6 +47,11 @@ def parse(text: str, tls: ssl.SSLContext | None = None) -> Address:
         return Address(text, path=rest)
     host, colon, port = rest.rpartition(":")
     if scheme in ("tcp", "tls+tcp") and colon and host and port.isdecimal() and 0 < int(port) < 65536:
+        host = host.strip("[]")
+        try:
+            host.encode("idna")
+        except UnicodeError as error:
+            raise ValueError(f'"{host}" is not a host name: {error}') from None
         context = (tls or ssl.create_default_context()) if scheme == "tls+tcp" else None
-        return Address(text, host=host.strip("[]"), port=int(port), tls=context)
+        return Address(text, host=host, port=int(port), tls=context)
     raise ValueError(f'"{text}" is not an address: write tcp://HOST:PORT, tls+tcp://HOST:PORT or ipc:///PATH')

@@ -194,12 +194,17 @@ class Call(_Timed, Future):
 
 
 class StreamCall(_Timed):
-    """A call that answers a stream: iterate over it."""
+    """A call that answers a stream: iterate over it. Its channel lives as long as it does."""
 
     def __init__(
-        self, loop: Loop, opening: "concurrent.futures.Future[UnaryStreamCall]", timeout: float | None
+        self,
+        channel: object,
+        loop: Loop,
+        opening: "concurrent.futures.Future[UnaryStreamCall]",
+        timeout: float | None,
     ) -> None:
         super().__init__(timeout)
+        self._channel = channel
         self._loop = loop
         self._opening = opening
 

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 
 import grpc
+from google.protobuf import message
 
 from tradebook import _link, _status
 from tradebook._address import Address
@@ -102,6 +103,8 @@ class Caller:
             except ConnectionError:
                 await asyncio.sleep(pause)
                 continue
+            except message.DecodeError:
+                raise StatusError(grpc.StatusCode.INTERNAL, "the reply of the server is no message") from None
             if reply.code == rpc_pb2.CODE_OK:
                 return reply.payload
             if reply.code != rpc_pb2.CODE_UNAVAILABLE or loop.time() + pause >= deadline:

@@ -41,6 +41,7 @@ class Channel(grpc.Channel):
 
         Raises ValueError for an address that is none."""
         self.session = Session(_options.make(address, events_address, client_id, token, tls, timeout))
+        self.is_closed = False
         self._loop = Loop()
 
     def __enter__(self) -> Self:
@@ -52,13 +53,13 @@ class Channel(grpc.Channel):
     def __del__(self) -> None:
         # Absent when an address was refused.
         if hasattr(self, "_loop"):
-            self._loop.stop()
+            self._loop.stop(self.session.close)
 
     def close(self) -> None:
         """Cancels the calls that are under way."""
-        if not self.session.is_closed:
-            self._loop.wait(self._loop.submit(self.session.close()))
-            self._loop.stop()
+        self.is_closed = True
+        self._loop.stop(self.session.close)
+        self._loop.join()
 
     # --- calls ---
 
@@ -105,7 +106,7 @@ class Channel(grpc.Channel):
         async def open_stream() -> UnaryStreamCall:
             return UnaryStreamCall(self.session, source(self.session), timeout)
 
-        return StreamCall(self._loop, self._loop.submit(open_stream()), timeout)
+        return StreamCall(self, self._loop, self._loop.submit(open_stream()), timeout)
 
     # --- connectivity ---
 
@@ -134,7 +135,7 @@ class _Method:
         self._deserializer = deserializer
 
     def _metadata(self, metadata: Any, credentials: Any) -> Metadata:
-        if self._channel.session.is_closed:
+        if self._channel.is_closed:
             raise ValueError(CLOSED)
         if credentials is not None:
             raise ValueError(NO_CREDENTIALS)

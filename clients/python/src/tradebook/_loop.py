@@ -20,7 +20,12 @@ class Loop:
         self._pid = 0
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> "concurrent.futures.Future[Result]":
-        return asyncio.run_coroutine_threadsafe(work, self._started())
+        try:
+            loop = self._started()
+        except RuntimeError:
+            work.close()
+            raise
+        return asyncio.run_coroutine_threadsafe(work, loop)
 
     def soon(self, work: Callable[[], object]) -> None:
         self._started().call_soon_threadsafe(work)
@@ -31,10 +36,19 @@ class Loop:
             raise RuntimeError("a callback of a call must not block: it runs on the thread that it waits for")
         return future.result(timeout)
 
-    def stop(self) -> None:
-        """Cancels what still runs. No work may be submitted any more."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+    def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Does the last work, then cancels what still runs. Does not wait for that."""
+        if self._loop is not None and self._pid == os.getpid() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(finish, self._loop, last)
+
+    def join(self) -> None:
+        """Waits until it has stopped."""
+        if (
+            self._thread is not None
+            and self._pid == os.getpid()
+            and self._thread is not threading.current_thread()
+        ):
+            self._thread.join()
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -51,6 +65,10 @@ class Loop:
         self._thread = threading.Thread(target=run, args=(loop,), name="tradebook", daemon=True)
         self._thread.start()
         return loop
+
+
+def finish(loop: asyncio.AbstractEventLoop, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    loop.create_task(last()).add_done_callback(lambda _: loop.stop())
 
 
 def run(loop: asyncio.AbstractEventLoop) -> None:
