@@ -44,6 +44,9 @@ func (c *Conn) invoke(ctx context.Context, method string, args, reply any, _ *gr
 }
 
 func (c *Conn) call(ctx context.Context, method string, args, reply any, settings *callSettings) error {
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
 	started := time.Now()
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

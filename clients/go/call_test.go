@@ -125,6 +125,16 @@ func TestNoAnswerIsDeadlineExceeded(t *testing.T) {
 	wantCode(t, echo(ctx, open(t, server.address)), codes.DeadlineExceeded, "same request id")
 }
 
+func TestCallWhoseTimeIsOverIsNotSent(t *testing.T) {
+	conn := open(t, nowhere)
+	ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
+	defer cancel()
+	wantCode(t, echo(ctx, conn), codes.DeadlineExceeded)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantCode(t, echo(cancelled, conn), codes.Canceled)
+}
+
 func TestDeadlineIsToldToTheServer(t *testing.T) {
 	timeouts := make(chan int64, 10)
 	server := fakeServer(t, func(c *fakeConn, id uint32, r *pb.Request) {

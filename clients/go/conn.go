@@ -78,7 +78,7 @@ func NewClient(serverAddress string, options ...Option) (*Conn, error) {
 		return nil, err
 	}
 	c.closing, c.close = context.WithCancel(context.Background())
-	c.connector = newConnector(c.dialer(parsed, protocolReq, requestIDBytes+uint64(c.maxReply)))
+	c.connector = newConnector(c.dialer(parsed, protocolReq, spIDBytes+uint64(c.maxReply)))
 	return c, nil
 }
 

@@ -21,12 +21,12 @@ type connector struct {
 	ctx    context.Context // ends when the client is closed
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	current *exchange     // may be lost
-	trying  chan struct{} // closed when the try under way ends; nil: there is none
-	pause   backoff       // before the next try
-	greeted bool          // the try under way has a connection, which has not shaken hands yet
-	failure error         // why the last try failed
+	mu       sync.Mutex
+	current  *exchange     // may be lost
+	trying   chan struct{} // closed when the try under way ends; nil: there is none
+	pause    backoff       // before the next try
+	accepted bool          // the try under way has a connection, which has not shaken hands yet
+	failure  error         // why the last try failed
 }
 
 func newConnector(d *dialer) *connector {
@@ -81,7 +81,7 @@ func (c *connector) try(pause time.Duration) {
 	conn, err := c.dial(pause)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.greeted = false
+	c.accepted = false
 	c.failure = err
 	if err == nil {
 		c.current = newExchange(conn)
@@ -102,7 +102,7 @@ func (c *connector) dial(pause time.Duration) (*frameConn, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	c.greeted = true
+	c.accepted = true
 	c.mu.Unlock()
 	return c.dialer.greet(c.ctx, raw)
 }
@@ -117,7 +117,7 @@ func (c *connector) whyAway() error {
 		return nil
 	case c.failure != nil:
 		return c.failure
-	case c.greeted:
+	case c.accepted:
 		return nil
 	case c.current != nil:
 		return errConnectionLost

@@ -17,6 +17,9 @@ const (
 	heartbeatTopic = "heartbeat/"
 )
 
+// epoch is where heardAt counts from, by the clock that nobody sets.
+var epoch = time.Now()
+
 // doorbell hears what the server publishes at its events address. It may miss some:
 // when it was not connected, or when the server dropped what was not read in time.
 type doorbell struct {
@@ -25,7 +28,7 @@ type doorbell struct {
 	frames  chan []byte     // topic, NUL, message; in the order of their arrival
 	wake    chan<- struct{} // rung after isNew was set
 	isNew   atomic.Bool     // a connection was made: events before it were not heard
-	heardAt atomic.Int64    // Unix nanoseconds of the last sign of life; 0: there is no connection
+	heardAt atomic.Int64    // nanoseconds from epoch to the last sign of life; 0: there is no connection
 }
 
 func newDoorbell(d *dialer, topic string, wake chan<- struct{}) *doorbell {
@@ -72,7 +75,7 @@ func (d *doorbell) listen(ctx context.Context, conn *frameConn) bool {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	defer d.heardAt.Store(0)
-	d.heardAt.Store(time.Now().UnixNano())
+	d.heardAt.Store(int64(time.Since(epoch)))
 	d.isNew.Store(true)
 	ring(d.wake)
 	for heard := false; ; heard = true {
@@ -81,7 +84,7 @@ func (d *doorbell) listen(ctx context.Context, conn *frameConn) bool {
 		if err != nil {
 			return heard
 		}
-		d.heardAt.Store(time.Now().UnixNano())
+		d.heardAt.Store(int64(time.Since(epoch)))
 		if !bytes.HasPrefix(frame, d.topic) && !bytes.HasPrefix(frame, []byte(heartbeatTopic)) {
 			continue
 		}
@@ -100,7 +103,7 @@ func (d *doorbell) aliveUntil(silence time.Duration) time.Time {
 	if heardAt == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, heardAt).Add(silence)
+	return epoch.Add(time.Duration(heardAt)).Add(silence)
 }
 
 // ring wakes who waits for the bell, a channel of one element, now or next.

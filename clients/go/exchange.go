@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	requestIDBytes = 4
-	requestIDBit   = 1 << 31 // marks the last header word of an SP request
+	spIDBytes = 4
+	spIDBit   = 1 << 31 // marks the last header word of an SP request
 
 	// A connection that delivers nothing for this long although a request waits is
 	// given up when that request's time ends: its peer may be gone without a word.
@@ -94,8 +94,8 @@ func (x *exchange) roundTrip(ctx context.Context, frame []byte) ([]byte, error) 
 
 // newRequest returns a frame to which the body of a request is to be appended.
 func (x *exchange) newRequest(bodyBytes int) []byte {
-	frame := x.conn.newFrame(requestIDBytes + bodyBytes)
-	return append(frame, make([]byte, requestIDBytes)...)
+	frame := x.conn.newFrame(spIDBytes + bodyBytes)
+	return append(frame, make([]byte, spIDBytes)...)
 }
 
 func (x *exchange) enter() (uint32, <-chan []byte) {
@@ -103,7 +103,7 @@ func (x *exchange) enter() (uint32, <-chan []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.lastID++
-	id := x.lastID | requestIDBit
+	id := x.lastID | spIDBit
 	x.waiting[id] = reply
 	if x.quietSince.IsZero() {
 		x.quietSince = time.Now()
@@ -164,11 +164,11 @@ func (x *exchange) read() {
 	defer x.close()
 	for {
 		frame, err := x.conn.readFrame()
-		if err != nil || len(frame) < requestIDBytes {
+		if err != nil || len(frame) < spIDBytes {
 			return
 		}
 		x.heard.Store(true)
-		x.deliver(binary.BigEndian.Uint32(frame), frame[requestIDBytes:])
+		x.deliver(binary.BigEndian.Uint32(frame), frame[spIDBytes:])
 	}
 }
 

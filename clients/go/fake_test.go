@@ -158,3 +158,6 @@ func open(t *testing.T, address string, options ...tradebook.Option) *tradebook.
 	t.Cleanup(func() { conn.Close() })
 	return conn
 }
+
+// nowhere is an address that is not connected to.
+const nowhere = "tcp://127.0.0.1:1"

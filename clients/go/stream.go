@@ -47,7 +47,8 @@ func (c *Conn) newStream(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.Client
 	}
 	s := &eventStream{conn: c, settings: settings, trailer: metadata.MD{}}
 	s.ctx, s.cancel = context.WithCancelCause(withoutRequestID(ctx))
-	context.AfterFunc(c.closing, func() { s.cancel(errClosed) })
+	stayOpen := context.AfterFunc(c.closing, func() { s.cancel(errClosed) })
+	context.AfterFunc(s.ctx, func() { stayOpen() })
 	return s, nil
 }
 
