@@ -10,8 +10,10 @@ request id succeeds.
            answered being sent again, each such day beginning with another one, so that
            all together every allocation fails; or all from the Nth on for a while
 
-Allocations count that are asked for by the program, SQLite, protobuf-c, jansson
-and others of its libraries. Not those of nng, which are not ours (--callers nng tries
+The metrics are asked for as well: they come, or 500, 503 or a closed connection.
+
+Allocations count that are asked for by the program, SQLite, protobuf-c, jansson,
+libmicrohttpd and others of its libraries. Not those of nng, which are not ours (--callers nng tries
 them), nor those that the loader makes for new threads: nng 1.5.2 crashes or hangs
 when one of its threads cannot be started.
 
@@ -24,6 +26,7 @@ import argparse
 import collections
 import contextlib
 import errno
+import http.client
 import os
 import pathlib
 import random
@@ -33,6 +36,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -49,9 +54,10 @@ CALLERS = {
     "sqlite": ["libsqlite3"],
     "protobuf": ["libprotobuf-c"],
     "libc": ["libc.so"],
+    "http": ["libmicrohttpd"],
     "nng": ["libnng"],
 }
-OURS = ["program", "sqlite", "protobuf", "libc"]
+OURS = ["program", "sqlite", "protobuf", "libc", "http"]
 PERIOD = 2000  # more than any request allocates at once
 ANSWER_S = 30  # no answer for so long is a hang, on a busy machine, too
 TRIES = 40     # of one request while memory is short
@@ -77,7 +83,8 @@ class Session:
         self.life = life
         self.count = count
         self.control = preload.Control(folder / "control")
-        self.server = serving.Server(self.db, prefix=preload.memory(self.control, CALLERS[life.callers]))
+        self.server = serving.Server(self.db, "--http", "127.0.0.1:0",
+                                     prefix=preload.memory(self.control, CALLERS[life.callers]))
         self.client = None
         self.ids = {}
         self.done = set()
@@ -157,6 +164,31 @@ class Session:
             self.insist_on(method, book.envelope(method, book.request_of(method, **fields)).SerializeToString(),
                            lambda: None)
 
+    def scrape(self):
+        """Whether the metrics came, all of them."""
+        try:
+            with urllib.request.urlopen(f"{self.server.http}/metrics", timeout=ANSWER_S) as page:
+                return b"\ntradebook_database_up 1\n" in page.read()
+        except urllib.error.HTTPError as answer:
+            insist(answer.code in (500, 503), "metrics were answered", answer.code)
+        except TimeoutError:
+            raise Violation(f"no metrics\n{self.threads()}") from None
+        except (OSError, http.client.HTTPException):
+            pass
+        return False
+
+    def insist_on_metrics(self):
+        failed = -1
+        for _ in range(TRIES):
+            failed, before = self.control.failed, failed
+            if self.scrape():
+                return
+            self.count["metrics refused"] += 1
+            insist(self.control.failed != before, "no metrics although memory is there", self.server.log.read_text())
+            if self.life.every == 1:
+                self.control.disarm()
+        raise Violation("the metrics never come")
+
     def start(self):
         """False: it refused to, in order."""
         try:
@@ -197,8 +229,10 @@ class Session:
             insist(self.start(), "it does not start")
             self.marks["start"] = self.control.calls(preload.ALLOCATION)
             self.control.arm(preload.ALLOCATION, errno.ENOMEM, life.nth, life.every)
+        self.insist_on_metrics()
         self.write_all()
         self.read_all()
+        self.insist_on_metrics()
         self.marks["serving"] = self.control.calls(preload.ALLOCATION)
         if self.life.every == 1:
             self.control.disarm()
