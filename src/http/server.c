@@ -18,6 +18,7 @@ enum {
     /* The library's own limit, at which it stops to accept: above ours, so that a
      * new connection is there to take the place of the oldest. */
     LIBRARY_CONNECTIONS_MAX = 2 * TBK_HTTP_CONNECTIONS_MAX,
+    ACCEPT_PAUSE_MS = 50,
 };
 
 /* A connection that is open, as its descriptor and its end. */
@@ -32,6 +33,8 @@ struct tbk_http_server {
     char address[TBK_HTTP_ADDRESS_BYTES_MAX];
     struct MHD_Daemon *daemon;
     struct connection connections[LIBRARY_CONNECTIONS_MAX];
+    unsigned open;     /* of them */
+    unsigned accepted; /* since the start */
     pthread_t thread;
     bool started;
     int stop_fd;
@@ -161,6 +164,8 @@ static void end_oldest_beyond_limit(struct tbk_http_server *server)
 static void remember(struct tbk_http_server *server, int fd)
 {
     int i = 0;
+    server->open++;
+    server->accepted++;
     while (server->connections[i].fd >= 0)
         i++;
     server->connections[i] =
@@ -170,6 +175,7 @@ static void remember(struct tbk_http_server *server, int fd)
 
 static void forget(struct tbk_http_server *server, int fd)
 {
+    server->open--;
     for (int i = 0; i < LIBRARY_CONNECTIONS_MAX; i++) {
         if (server->connections[i].fd == fd)
             server->connections[i].fd = -1;
@@ -210,8 +216,13 @@ static void *run(void *argument)
         {.fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .events = POLLIN},
         {.fd = server->stop_fd, .events = POLLIN}};
     while (events[1].revents == 0) {
+        const unsigned accepted = server->accepted;
         poll(events, 2, wait_ms(server));
         MHD_run(server->daemon);
+        /* A client waits and there is no descriptor for it: it would wake this thread
+         * again at once. */
+        if (events[0].revents != 0 && server->open == 0 && server->accepted == accepted)
+            poll(&events[1], 1, ACCEPT_PAUSE_MS);
     }
     return NULL;
 }

@@ -502,6 +502,30 @@ def test_client_that_does_not_read_its_answer_harms_nobody(server, client):
             client.ok("Health.Check")
 
 
+def processor_ns(server):
+    """{name of a thread: processor time that it has used}"""
+    tasks = pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()
+    return {(task / "comm").read_text().strip(): int((task / "schedstat").read_text().split()[0]) for task in tasks}
+
+
+def test_without_a_descriptor_for_a_client_the_server_neither_spins_nor_gives_up(tmp_path):
+    with serving.Server(tmp_path / "book.db", *OPTIONS, "--connections", 1000, prefix=["prlimit", "--nofile=100"]) as server, \
+            contextlib.ExitStack() as stack, book.Client(server.address) as client:
+        client.ok("Health.Check")
+        held = [stack.enter_context(sp.connect(server.address)) for _ in range(100)]
+        eventually(lambda: len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir())) == 100)
+        with connect(server) as plain:
+            plain.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            before = processor_ns(server)
+            for _ in range(book.scaled(3000)):
+                client.ok("Health.Check")
+            used = {name: ns - before.get(name, 0) for name, ns in processor_ns(server).items()}
+            assert used["tbk-http"] < sum(used.values()) / 4, used
+            for other in held:
+                other.close()
+            assert plain.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
 # --- the address ---
 
 @pytest.mark.parametrize("form", ["127.0.0.1:0", "http://127.0.0.1:0", "http://127.0.0.1:0/", "localhost:0"])
