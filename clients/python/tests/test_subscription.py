@@ -30,11 +30,16 @@ class Book:
     newest: int | None = None
     listed: int = 0
     waited: int = 0
+    # How often it is going to be too busy.
+    refusals: int = 0
 
     def answer(self, request: rpc_pb2.Request) -> rpc_pb2.Reply:
         asked = event_pb2.ListEventsRequest.FromString(request.payload)
         self.listed += 1
         self.waited += asked.wait_ms > 0
+        if self.refusals > 0:
+            self.refusals -= 1
+            return rpc_pb2.Reply(code=rpc_pb2.CODE_RESOURCE_EXHAUSTED)
         newest = self.newest if self.newest is not None else max([0, *(event.sequence for event in self.events)])
         page = event_pb2.ListEventsResponse(newest_sequence=newest)
         topic = BTC if asked.symbol else ""
@@ -64,7 +69,10 @@ class Book:
         sequences = (event.sequence for event in stream)
         assert next(sequences) == 1
         self.publisher.accept()
-        self.beat(newest=1)
+        # What the new connection rings for is over after this.
+        self.record(event(2))
+        self.beat(newest=2)
+        assert next(sequences) == 2
         return sequences
 
 
@@ -80,58 +88,58 @@ def book() -> Iterator[Book]:
 
 def test_published_event_that_follows_is_handed_out_as_it_comes(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(2), event(3))
-    assert [next(sequences), next(sequences)] == [2, 3]
+    book.publish(event(3), event(4))
+    assert [next(sequences), next(sequences)] == [3, 4]
 
 
 def test_published_again_is_handed_out_once(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(1), event(2), event(2), event(1), event(3))
-    assert [next(sequences), next(sequences)] == [2, 3]
+    book.publish(event(2), event(3), event(3), event(2), event(4))
+    assert [next(sequences), next(sequences)] == [3, 4]
 
 
 def test_gap_is_filled_by_listing(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(2), event(3), event(4))
-    book.publish(event(4))
-    assert [next(sequences) for _ in range(3)] == [2, 3, 4]
+    book.record(event(3), event(4), event(5))
     book.publish(event(5))
-    assert next(sequences) == 5
+    assert [next(sequences) for _ in range(3)] == [3, 4, 5]
+    book.publish(event(6))
+    assert next(sequences) == 6
 
 
 def test_disorder_is_put_in_order(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(2), event(3), event(4))
-    book.publish(event(3), event(2), event(4))
-    assert [next(sequences) for _ in range(3)] == [2, 3, 4]
+    book.record(event(3), event(4), event(5))
+    book.publish(event(4), event(3), event(5))
+    assert [next(sequences) for _ in range(3)] == [3, 4, 5]
 
 
 def test_event_that_the_server_does_not_know_is_dropped(book: Book) -> None:
     """It is of another server."""
     sequences = book.follow()
-    book.publish(event(900))
-    book.publish(event(2))
-    assert next(sequences) == 2
+    book.publish(event(901))
+    book.publish(event(3))
+    assert next(sequences) == 3
 
 
 def test_lost_last_event_is_noticed_by_the_heartbeat(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(2))
-    book.beat(newest=2)
-    assert next(sequences) == 2
+    book.record(event(3))
+    book.beat(newest=3)
+    assert next(sequences) == 3
 
 
 def test_heartbeat_of_what_is_known_lists_nothing(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(2))
-    assert next(sequences) == 2
-    book.record(event(2), event(3))
-    book.beat(newest=3)
+    book.publish(event(3))
     assert next(sequences) == 3
-    before = book.listed
-    book.beat(newest=3)
-    book.publish(event(4))
+    book.record(event(3), event(4))
+    book.beat(newest=4)
     assert next(sequences) == 4
+    before = book.listed
+    book.beat(newest=4)
+    book.publish(event(5))
+    assert next(sequences) == 5
     assert book.listed == before
 
 
@@ -140,15 +148,15 @@ def test_what_is_no_event_is_ignored(book: Book) -> None:
     book.publisher.publish(BTC, b"\xff\xff\xff")
     book.publisher.publish("heartbeat/", b"\xff")
     book.publisher.publish("other/", b"")
-    book.publish(event(2))
-    assert next(sequences) == 2
+    book.publish(event(3))
+    assert next(sequences) == 3
 
 
 def test_silent_publisher_is_not_relied_on(book: Book) -> None:
     sequences = book.follow()
-    book.beat(newest=1, interval_ms=10)
+    book.beat(newest=2, interval_ms=10)
     # The connection that was made and the heartbeat ring for the first ones.
-    for sequence in range(2, 6):
+    for sequence in range(3, 7):
         book.record(event(sequence))
         assert next(sequences) == sequence
     assert book.waited > 0
@@ -157,52 +165,61 @@ def test_silent_publisher_is_not_relied_on(book: Book) -> None:
 def test_lost_publisher_is_not_relied_on(book: Book) -> None:
     sequences = book.follow()
     book.publisher.drop()
-    book.record(event(2))
-    assert next(sequences) == 2
+    book.record(event(3))
+    assert next(sequences) == 3
 
 
 def test_stream_of_a_symbol_skips_others(book: Book) -> None:
     sequences = book.follow(symbol="BTC/USD")
-    book.publish(event(2, ETH), event(3, previous=1), event(4, ETH), event(5, previous=3))
-    assert [next(sequences), next(sequences)] == [3, 5]
+    book.publish(event(3, ETH), event(4, previous=2), event(5, ETH), event(6, previous=4))
+    assert [next(sequences), next(sequences)] == [4, 6]
 
 
 def test_published_again_of_a_symbol_is_handed_out_once(book: Book) -> None:
     sequences = book.follow(symbol="BTC/USD")
-    book.publish(event(3, previous=1), event(3, previous=1), event(1), event(5, previous=3))
-    assert [next(sequences), next(sequences)] == [3, 5]
+    book.publish(event(4, previous=2), event(4, previous=2), event(2), event(6, previous=4))
+    assert [next(sequences), next(sequences)] == [4, 6]
 
 
 def test_gap_of_a_symbol_is_filled(book: Book) -> None:
     sequences = book.follow(symbol="BTC/USD")
-    book.record(event(2, ETH), event(3, previous=1), event(4, previous=3))
-    book.publish(event(4, previous=3))
-    assert [next(sequences), next(sequences)] == [3, 4]
+    book.record(event(3, ETH), event(4, previous=2), event(5, previous=4))
+    book.publish(event(5, previous=4))
+    assert [next(sequences), next(sequences)] == [4, 5]
 
 
 def test_page_with_a_hole_is_data_loss(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(2), event(4))
-    book.publish(event(4))
-    assert next(sequences) == 2
-    with pytest.raises(grpc.RpcError, match="after event 2 the server answered event 4"):
+    book.record(event(3), event(5))
+    book.publish(event(5))
+    assert next(sequences) == 3
+    with pytest.raises(grpc.RpcError, match="after event 3 the server answered event 5"):
         next(sequences)
 
 
 def test_restored_database_is_data_loss(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(2))
-    assert next(sequences) == 2
-    book.newest = 1
-    book.beat(newest=1)
-    with pytest.raises(grpc.RpcError, match="DATA_LOSS: the newest event of the server is 1, before 2"):
+    book.publish(event(3))
+    assert next(sequences) == 3
+    book.newest = 2
+    book.beat(newest=2)
+    with pytest.raises(grpc.RpcError, match="DATA_LOSS: the newest event of the server is 2, before 3"):
         next(sequences)
 
 
 def test_more_than_is_kept_is_listed(book: Book) -> None:
     """4,096 published events are kept for a reader that does not read."""
     sequences = book.follow()
-    many = [event(sequence) for sequence in range(2, 6002)]
+    many = [event(sequence) for sequence in range(3, 6003)]
     book.record(*many)
     book.publish(*many)
     assert [next(sequences) for _ in many] == [event.sequence for event in many]
+
+
+def test_busy_server_is_asked_again(book: Book) -> None:
+    sequences = book.follow()
+    book.refusals = 3
+    book.record(event(3), event(4))
+    book.publish(event(4))
+    assert [next(sequences), next(sequences)] == [3, 4]
+    assert book.refusals == 0

@@ -1,5 +1,6 @@
 """What the generated stubs call on the asyncio channel, with interceptors."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -43,6 +44,23 @@ def text(method: str | bytes) -> str:
     return method.decode() if isinstance(method, bytes) else method
 
 
+# What an interceptor does: continuation, details, request.
+Intercept = Callable[[Any, grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
+
+
+async def proceed(
+    intercepts: Sequence[Intercept],
+    invoke: Callable[[grpc.aio.ClientCallDetails, Any], Any],
+    details: grpc.aio.ClientCallDetails,
+    request: Any,
+) -> Any:
+    """Goes through the interceptors, each of which calls the next, to the call itself."""
+    if not intercepts:
+        return invoke(details, request)
+    first, *others = intercepts
+    return await first(lambda details, request: proceed(others, invoke, details, request), details, request)
+
+
 class UnaryUnary(_Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     def __call__(
         self,
@@ -55,14 +73,16 @@ class UnaryUnary(_Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         compression: Any = None,
     ) -> UnaryUnaryCall:
         details = self._details(timeout, metadata, credentials, wait_for_ready)
-        interceptors = [
-            interceptor
+        intercepts = [
+            interceptor.intercept_unary_unary
             for interceptor in self._interceptors
             if isinstance(interceptor, grpc.aio.UnaryUnaryClientInterceptor)
         ]
-        if not interceptors:
+        if not intercepts:
             return self._invoke(details, request)
-        return UnaryUnaryCall(self._session.start(self._intercept(interceptors, details, request)), timeout)
+        return UnaryUnaryCall(
+            self._session.start(self._answer(proceed(intercepts, self._invoke, details, request))), timeout
+        )
 
     def _invoke(self, details: grpc.aio.ClientCallDetails, request: Any) -> UnaryUnaryCall:
         call = self._call(details, convert(self._serializer, request))
@@ -77,20 +97,9 @@ class UnaryUnary(_Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
             raise rpc_error(error) from None
         return convert(self._deserializer, answer)
 
-    async def _intercept(
-        self,
-        interceptors: list[grpc.aio.UnaryUnaryClientInterceptor],
-        details: grpc.aio.ClientCallDetails,
-        request: Any,
-    ) -> Any:
-        async def proceed(place: int, details: grpc.aio.ClientCallDetails, request: Any) -> Any:
-            if place == len(interceptors):
-                return self._invoke(details, request)
-            return await interceptors[place].intercept_unary_unary(
-                lambda details, request: proceed(place + 1, details, request), details, request
-            )
-
-        result = await proceed(0, details, request)
+    async def _answer(self, call: Awaitable[Any]) -> Any:
+        """An interceptor answers a call or the response itself."""
+        result = await call
         return await result if isinstance(result, grpc.aio.UnaryUnaryCall) else result
 
 
@@ -106,16 +115,15 @@ class UnaryStream(_Method, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
         compression: Any = None,
     ) -> UnaryStreamCall:
         details = self._details(timeout, metadata, credentials, wait_for_ready)
-        interceptors = [
-            interceptor
+        intercepts = [
+            interceptor.intercept_unary_stream
             for interceptor in self._interceptors
             if isinstance(interceptor, grpc.aio.UnaryStreamClientInterceptor)
         ]
-        if not interceptors:
+        if not intercepts:
             return self._invoke(details, request)
-        return UnaryStreamCall(
-            self._session, Intercepted(self._intercept(interceptors, details, request)), timeout
-        )
+        source = Intercepted(proceed(intercepts, self._invoke, details, request))
+        return UnaryStreamCall(self._session, source, timeout)
 
     def _invoke(self, details: grpc.aio.ClientCallDetails, request: Any) -> UnaryStreamCall:
         source = stream_source(
@@ -126,21 +134,6 @@ class UnaryStream(_Method, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
             self._deserializer,
         )
         return UnaryStreamCall(self._session, source, details.timeout)
-
-    async def _intercept(
-        self,
-        interceptors: list[grpc.aio.UnaryStreamClientInterceptor],
-        details: grpc.aio.ClientCallDetails,
-        request: Any,
-    ) -> Any:
-        async def proceed(place: int, details: grpc.aio.ClientCallDetails, request: Any) -> Any:
-            if place == len(interceptors):
-                return self._invoke(details, request)
-            return await interceptors[place].intercept_unary_stream(
-                lambda details, request: proceed(place + 1, details, request), details, request
-            )
-
-        return await proceed(0, details, request)
 
 
 class StreamUnary(_Method):
