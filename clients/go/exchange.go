@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,6 +139,8 @@ func (x *exchange) write() {
 	for {
 		select {
 		case frame := <-x.writes:
+			// Others that are about to send get a turn, and a place in the same call.
+			runtime.Gosched()
 			frames := x.takeWaiting(net.Buffers{frame})
 			if _, err := frames.WriteTo(x.conn.Conn); err != nil {
 				return
