@@ -70,9 +70,10 @@ class Book:
         assert next(sequences) == 1
         self.publisher.accept()
         # What the new connection rings for is over after this.
-        self.record(event(2))
-        self.beat(newest=2)
-        assert next(sequences) == 2
+        for sequence in (2, 3):
+            self.record(event(sequence))
+            self.beat(newest=sequence)
+            assert next(sequences) == sequence
         return sequences
 
 
@@ -88,58 +89,58 @@ def book() -> Iterator[Book]:
 
 def test_published_event_that_follows_is_handed_out_as_it_comes(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(3), event(4))
-    assert [next(sequences), next(sequences)] == [3, 4]
+    book.publish(event(4), event(5))
+    assert [next(sequences), next(sequences)] == [4, 5]
 
 
 def test_published_again_is_handed_out_once(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(2), event(3), event(3), event(2), event(4))
-    assert [next(sequences), next(sequences)] == [3, 4]
+    book.publish(event(3), event(4), event(4), event(3), event(5))
+    assert [next(sequences), next(sequences)] == [4, 5]
 
 
 def test_gap_is_filled_by_listing(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(3), event(4), event(5))
-    book.publish(event(5))
-    assert [next(sequences) for _ in range(3)] == [3, 4, 5]
+    book.record(event(4), event(5), event(6))
     book.publish(event(6))
-    assert next(sequences) == 6
+    assert [next(sequences) for _ in range(3)] == [4, 5, 6]
+    book.publish(event(7))
+    assert next(sequences) == 7
 
 
 def test_disorder_is_put_in_order(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(3), event(4), event(5))
-    book.publish(event(4), event(3), event(5))
-    assert [next(sequences) for _ in range(3)] == [3, 4, 5]
+    book.record(event(4), event(5), event(6))
+    book.publish(event(5), event(4), event(6))
+    assert [next(sequences) for _ in range(3)] == [4, 5, 6]
 
 
 def test_event_that_the_server_does_not_know_is_dropped(book: Book) -> None:
     """It is of another server."""
     sequences = book.follow()
-    book.publish(event(901))
-    book.publish(event(3))
-    assert next(sequences) == 3
+    book.publish(event(902))
+    book.publish(event(4))
+    assert next(sequences) == 4
 
 
 def test_lost_last_event_is_noticed_by_the_heartbeat(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(3))
-    book.beat(newest=3)
-    assert next(sequences) == 3
+    book.record(event(4))
+    book.beat(newest=4)
+    assert next(sequences) == 4
 
 
 def test_heartbeat_of_what_is_known_lists_nothing(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(3))
-    assert next(sequences) == 3
-    book.record(event(3), event(4))
-    book.beat(newest=4)
+    book.publish(event(4))
     assert next(sequences) == 4
-    before = book.listed
-    book.beat(newest=4)
-    book.publish(event(5))
+    book.record(event(4), event(5))
+    book.beat(newest=5)
     assert next(sequences) == 5
+    before = book.listed
+    book.beat(newest=5)
+    book.publish(event(6))
+    assert next(sequences) == 6
     assert book.listed == before
 
 
@@ -148,15 +149,15 @@ def test_what_is_no_event_is_ignored(book: Book) -> None:
     book.publisher.publish(BTC, b"\xff\xff\xff")
     book.publisher.publish("heartbeat/", b"\xff")
     book.publisher.publish("other/", b"")
-    book.publish(event(3))
-    assert next(sequences) == 3
+    book.publish(event(4))
+    assert next(sequences) == 4
 
 
 def test_silent_publisher_is_not_relied_on(book: Book) -> None:
     sequences = book.follow()
-    book.beat(newest=2, interval_ms=10)
+    book.beat(newest=3, interval_ms=10)
     # The connection that was made and the heartbeat ring for the first ones.
-    for sequence in range(3, 7):
+    for sequence in range(4, 8):
         book.record(event(sequence))
         assert next(sequences) == sequence
     assert book.waited > 0
@@ -165,52 +166,52 @@ def test_silent_publisher_is_not_relied_on(book: Book) -> None:
 def test_lost_publisher_is_not_relied_on(book: Book) -> None:
     sequences = book.follow()
     book.publisher.drop()
-    book.record(event(3))
-    assert next(sequences) == 3
+    book.record(event(4))
+    assert next(sequences) == 4
 
 
 def test_stream_of_a_symbol_skips_others(book: Book) -> None:
     sequences = book.follow(symbol="BTC/USD")
-    book.publish(event(3, ETH), event(4, previous=2), event(5, ETH), event(6, previous=4))
-    assert [next(sequences), next(sequences)] == [4, 6]
+    book.publish(event(4, ETH), event(5, previous=3), event(6, ETH), event(7, previous=5))
+    assert [next(sequences), next(sequences)] == [5, 7]
 
 
 def test_published_again_of_a_symbol_is_handed_out_once(book: Book) -> None:
     sequences = book.follow(symbol="BTC/USD")
-    book.publish(event(4, previous=2), event(4, previous=2), event(2), event(6, previous=4))
-    assert [next(sequences), next(sequences)] == [4, 6]
+    book.publish(event(5, previous=3), event(5, previous=3), event(3), event(7, previous=5))
+    assert [next(sequences), next(sequences)] == [5, 7]
 
 
 def test_gap_of_a_symbol_is_filled(book: Book) -> None:
     sequences = book.follow(symbol="BTC/USD")
-    book.record(event(3, ETH), event(4, previous=2), event(5, previous=4))
-    book.publish(event(5, previous=4))
-    assert [next(sequences), next(sequences)] == [4, 5]
+    book.record(event(4, ETH), event(5, previous=3), event(6, previous=5))
+    book.publish(event(6, previous=5))
+    assert [next(sequences), next(sequences)] == [5, 6]
 
 
 def test_page_with_a_hole_is_data_loss(book: Book) -> None:
     sequences = book.follow()
-    book.record(event(3), event(5))
-    book.publish(event(5))
-    assert next(sequences) == 3
-    with pytest.raises(grpc.RpcError, match="after event 3 the server answered event 5"):
+    book.record(event(4), event(6))
+    book.publish(event(6))
+    assert next(sequences) == 4
+    with pytest.raises(grpc.RpcError, match="after event 4 the server answered event 6"):
         next(sequences)
 
 
 def test_restored_database_is_data_loss(book: Book) -> None:
     sequences = book.follow()
-    book.publish(event(3))
-    assert next(sequences) == 3
-    book.newest = 2
-    book.beat(newest=2)
-    with pytest.raises(grpc.RpcError, match="DATA_LOSS: the newest event of the server is 2, before 3"):
+    book.publish(event(4))
+    assert next(sequences) == 4
+    book.newest = 3
+    book.beat(newest=3)
+    with pytest.raises(grpc.RpcError, match="DATA_LOSS: the newest event of the server is 3, before 4"):
         next(sequences)
 
 
 def test_more_than_is_kept_is_listed(book: Book) -> None:
     """4,096 published events are kept for a reader that does not read."""
     sequences = book.follow()
-    many = [event(sequence) for sequence in range(3, 6003)]
+    many = [event(sequence) for sequence in range(4, 6004)]
     book.record(*many)
     book.publish(*many)
     assert [next(sequences) for _ in many] == [event.sequence for event in many]
@@ -219,7 +220,7 @@ def test_more_than_is_kept_is_listed(book: Book) -> None:
 def test_busy_server_is_asked_again(book: Book) -> None:
     sequences = book.follow()
     book.refusals = 3
-    book.record(event(3), event(4))
-    book.publish(event(4))
-    assert [next(sequences), next(sequences)] == [3, 4]
+    book.record(event(4), event(5))
+    book.publish(event(5))
+    assert [next(sequences), next(sequences)] == [4, 5]
     assert book.refusals == 0
