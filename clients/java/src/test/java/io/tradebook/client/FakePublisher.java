@@ -4,6 +4,7 @@ import com.google.protobuf.MessageLite;
 import io.tradebook.v1.Event;
 import io.tradebook.v1.Heartbeat;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.ByteBuffer;
@@ -35,7 +36,13 @@ final class FakePublisher extends FakePeer {
             .put((byte) 0)
             .put(body)
             .array();
-    pipes().forEach(pipe -> pipe.send(frame));
+    for (Pipe pipe : pipes()) {
+      try {
+        pipe.send(frame);
+      } catch (UncheckedIOException e) {
+        // A subscriber that has gone hears nothing.
+      }
+    }
   }
 
   @Override
