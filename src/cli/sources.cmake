@@ -53,10 +53,12 @@ add_executable(tradebook_program cli/main.c)
 target_link_libraries(tradebook_program PRIVATE tbk_cli tbk_warnings)
 set_target_properties(tradebook_program PROPERTIES OUTPUT_NAME tradebook RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 
-install(TARGETS tradebook_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES ${PROJECT_SOURCE_DIR}/deploy/man/tradebook.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(TARGETS tradebook_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT Server)
+install(FILES ${PROJECT_SOURCE_DIR}/deploy/man/tradebook.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
+  COMPONENT Server)
 install(FILES ${completion_dir}/tradebook.bash RENAME tradebook
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT Server)
 install(FILES ${completion_dir}/tradebook.zsh RENAME _tradebook
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
-install(FILES ${completion_dir}/tradebook.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions COMPONENT Server)
+install(FILES ${completion_dir}/tradebook.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
+  COMPONENT Server)
