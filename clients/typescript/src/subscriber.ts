@@ -1,24 +1,16 @@
-import {
-  isFieldSet,
-  type DescMessage,
-  type DescMethodUnary,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
+import { isFieldSet } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Backoff } from "./backoff.js";
 import { CursorKeeper } from "./cursor-keeper.js";
-import { sleep } from "./deadline.js";
 import { Doorbell, isHeartbeat } from "./doorbell.js";
 import {
   EventService,
-  ListEventsResponseSchema,
   SubscribeRequestSchema,
   type Event,
   type ListEventsResponse,
-  type SubscribeRequest,
 } from "./gen/tradebook/v1/event_pb.js";
-import type { Dial } from "./pipe.js";
+import { findPlace } from "./subscriber-place.js";
+import { isPassing, type SubscriberContext } from "./subscriber-context.js";
 
 const pageEvents = 500;
 const pauseMsMin = 50;
@@ -28,30 +20,8 @@ const waitMsMax = 5000;
 const waitTimeoutPart = 4;
 /** Time for moving the cursor at the end of the stream. */
 const finishMsMax = 2000;
-const farthest = 2n ** 63n - 1n;
 
-const requestField = SubscribeRequestSchema.field;
-const { listEvents, getCursor, commitCursor } = EventService.method;
-
-/** Makes one call. The signal ends it early. */
-export type CallMethod = <I extends DescMessage, O extends DescMessage>(
-  method: DescMethodUnary<I, O>,
-  message: MessageInitShape<I>,
-  timeoutMs: number,
-  signal?: AbortSignal,
-) => Promise<MessageShape<O>>;
-
-/** What a stream needs. */
-export interface SubscriberContext {
-  readonly request: SubscribeRequest;
-  /** To the events address; undefined: there is none. */
-  readonly dialEvents: Dial | undefined;
-  /** Ends the stream, with its reason. */
-  readonly signal: AbortSignal;
-  /** Time of one call. */
-  readonly timeoutMs: number;
-  readonly call: CallMethod;
-}
+const { listEvents, commitCursor } = EventService.method;
 
 /** The events from a place on. Two sources bring them: the doorbell, which may lose, and pages of ListEvents, which do
  * not. An event is handed out when it follows the position, whichever source it is from; one at or before the position
@@ -83,7 +53,9 @@ export class Subscriber implements AsyncIterableIterator<Event> {
 
   private constructor(context: SubscriberContext) {
     this.#context = context;
-    this.#symbol = isFieldSet(context.request, requestField.symbol) ? context.request.symbol : undefined;
+    this.#symbol = isFieldSet(context.request, SubscribeRequestSchema.field.symbol)
+      ? context.request.symbol
+      : undefined;
     const onAbort = () => {
       this.#stop.abort(context.signal.reason);
     };
@@ -103,16 +75,9 @@ export class Subscriber implements AsyncIterableIterator<Event> {
 
   /** Opens a stream at its place. Waits for a server that is away. */
   static async open(context: SubscriberContext): Promise<Subscriber> {
-    const { request } = context;
-    if (request.fromOldest && isFieldSet(request, requestField.afterSequence)) {
-      throw new ConnectError(
-        "after_sequence and from_oldest exclude each other; give one of them",
-        Code.InvalidArgument,
-      );
-    }
     const subscriber = new Subscriber(context);
     try {
-      await subscriber.#findPlace();
+      await subscriber.#start();
     } catch (error) {
       await subscriber.close();
       throw error;
@@ -164,69 +129,19 @@ export class Subscriber implements AsyncIterableIterator<Event> {
     await this.#keeper?.finish(this.#handled);
   }
 
-  // The place
+  // The cursor
 
-  async #findPlace(): Promise<void> {
-    const { cursor } = this.#context.request;
-    if (!isFieldSet(this.#context.request, requestField.cursor)) {
-      this.#position = await this.#findStart();
-      return;
-    }
-    let committed = await this.#findCursor(cursor);
-    if (committed === undefined) {
-      committed = await this.#findStart();
-      // Stored at once, so that a restart before the first event misses nothing.
-      await this.#persist(commitCursor, { name: cursor, sequence: committed });
-    }
-    this.#position = this.#handled = committed;
-    this.#keeper = new CursorKeeper(
-      committed,
-      (sequence) => this.#commit(cursor, sequence),
-      () => {
-        this.#ring();
-      },
-    );
-  }
-
-  async #findStart(): Promise<bigint> {
+  async #start(): Promise<void> {
+    this.#position = this.#handled = await findPlace(this.#context, this.#signal);
     const { request } = this.#context;
-    if (isFieldSet(request, requestField.afterSequence)) {
-      return request.afterSequence;
-    }
-    const end = await this.#persist(listEvents, { afterSequence: farthest, pageSize: 1 });
-    return request.fromOldest && isFieldSet(end, ListEventsResponseSchema.field.oldestSequence)
-      ? end.oldestSequence - 1n
-      : end.newestSequence;
-  }
-
-  /** undefined: there is no such cursor. */
-  async #findCursor(name: string): Promise<bigint | undefined> {
-    try {
-      return (await this.#persist(getCursor, { name })).sequence;
-    } catch (error) {
-      if (error instanceof ConnectError && error.code === Code.NotFound) {
-        return undefined;
-      }
-      throw error;
-    }
-  }
-
-  /** Makes a call until it ends with something else than that the server cannot answer now. */
-  async #persist<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
-    message: MessageInitShape<I>,
-  ): Promise<MessageShape<O>> {
-    for (;;) {
-      try {
-        const response = await this.#context.call(method, message, this.#context.timeoutMs, this.#signal);
-        this.#backoff.reset();
-        return response;
-      } catch (error) {
-        if (this.#signal.aborted || !isPassing(error)) {
-          throw error;
-        }
-        await sleep(this.#backoff.next(), this.#signal);
-      }
+    if (isFieldSet(request, SubscribeRequestSchema.field.cursor)) {
+      this.#keeper = new CursorKeeper(
+        this.#position,
+        (sequence) => this.#commit(request.cursor, sequence),
+        () => {
+          this.#ring();
+        },
+      );
     }
   }
 
@@ -421,14 +336,6 @@ export class Subscriber implements AsyncIterableIterator<Event> {
       };
     });
   }
-}
-
-/** Whether the stream goes on after a call has ended so. */
-function isPassing(error: unknown): boolean {
-  return (
-    error instanceof ConnectError &&
-    [Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted].includes(error.code)
-  );
 }
 
 function restored(position: bigint, newest: bigint): ConnectError {

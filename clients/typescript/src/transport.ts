@@ -30,7 +30,8 @@ import { contentOf, requestIdHeader } from "./envelope.js";
 import { EventService, SubscribeRequestSchema, type SubscribeRequest } from "./gen/tradebook/v1/event_pb.js";
 import type { Dial } from "./pipe.js";
 import { Requester } from "./requester.js";
-import { Subscriber, type CallMethod } from "./subscriber.js";
+import type { CallMethod } from "./subscriber-context.js";
+import { Subscriber } from "./subscriber.js";
 
 const timeoutMsDefault = 10_000;
 

@@ -12,7 +12,8 @@ import {
   type ListEventsRequest,
 } from "../../src/gen/tradebook/v1/event_pb.js";
 import type { Dial, PipeListener } from "../../src/pipe.js";
-import { Subscriber, type CallMethod } from "../../src/subscriber.js";
+import type { CallMethod } from "../../src/subscriber-context.js";
+import { Subscriber } from "../../src/subscriber.js";
 
 type Page = MessageInitShape<typeof ListEventsResponseSchema>;
 
@@ -82,6 +83,11 @@ class Book {
       oldestSequence: this.events[0]?.sequence,
       nextAfterSequence: isLast && newest > afterSequence ? newest : (events.at(-1)?.sequence ?? afterSequence),
     };
+  }
+
+  /** Whether all pages were asked for because events were missing, none because nothing was heard for long. */
+  get hasListedAtOnce(): boolean {
+    return this.lists.every(({ waitMs }) => waitMs === 0n);
   }
 
   /** Records events; publishes none. */
@@ -184,6 +190,7 @@ describe("order", () => {
     book.record(event(1));
     book.beat(1);
     assert.deepEqual(await first, [1]);
+    assert.ok(book.hasListedAtOnce);
   });
 
   test("an event that the server does not know is not handed out", async (t) => {
@@ -218,6 +225,7 @@ describe("order", () => {
     book.record(...events);
     book.publish(...events);
     assert.deepEqual([...(await first), ...(await take(subscriber, 9_999))], range(1, 10_000));
+    assert.ok(book.hasListedAtOnce);
   });
 
   test("one symbol's events follow by their previous ones", async (t) => {
@@ -230,6 +238,20 @@ describe("order", () => {
     book.publish(...events.filter(({ sequence }) => sequence !== 4n));
     assert.deepEqual(await all, [2, 4, 5]);
   });
+});
+
+test("a stream of one symbol passes over the events of others", async (t) => {
+  const book = new Book();
+  book.record(event(1), event(2), event(3));
+  const subscriber = await open(t, book, { afterSequence: 0n, symbol: "ETH-USD" });
+  const first = take(subscriber, 1);
+  await settle();
+  const { length } = book.lists;
+  book.beat(3);
+  await settle();
+  assert.equal(book.lists.length, length);
+  book.publish(event(4, "ETH-USD", 0));
+  assert.deepEqual(await first, [4]);
 });
 
 describe("the end", () => {
