@@ -167,8 +167,6 @@ func TestTLS(t *testing.T) {
 	if info, ok := from.AuthInfo.(credentials.TLSInfo); !ok || len(info.State.PeerCertificates) != 1 {
 		t.Errorf("the peer is %v", from)
 	}
-	short := tradebook.WithTimeout(time.Second)
-	wantCode(t, echo(t.Context(), open(t, byName, short)), codes.Unavailable, "certificate")
-	other := open(t, server.address, short, tradebook.WithTLSConfig(&tls.Config{RootCAs: trusted}))
-	wantCode(t, echo(t.Context(), other), codes.Unavailable, "127.0.0.1")
+	wantUnavailable(t, open(t, byName, short), "certificate")
+	wantUnavailable(t, open(t, server.address, short, tradebook.WithTLSConfig(&tls.Config{RootCAs: trusted})), "127.0.0.1")
 }
