@@ -1,5 +1,6 @@
 """What the blocking channel is for those who know gRPC's."""
 
+import concurrent.futures
 import gc
 import os
 import ssl
@@ -164,6 +165,31 @@ def test_streams_that_do_not_exist_are_unimplemented(server: conformance.Server)
         for call in kinds:
             with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
                 call()
+
+
+def test_writes_of_many_threads_are_done_once_each_whatever_happens_to_the_server(
+    server: conformance.Server,
+) -> None:
+    with tradebook.Channel(server.addresses["address"], timeout=60) as channel:
+        stub = SignalServiceStub(channel)
+
+        def create(thread: int) -> list[int]:
+            found = []
+            for number in range(25):
+                signal = signal_pb2.Signal(notes=f"{thread}-{number}")
+                signal.MergeFrom(SIGNAL)
+                found.append(stub.CreateSignal(signal_pb2.CreateSignalRequest(signal=signal)).id)
+            return found
+
+        with concurrent.futures.ThreadPoolExecutor(16) as threads:
+            under_way = [threads.submit(create, thread) for thread in range(16)]
+            for _ in range(3):
+                server.do({"do": "kill"})
+                server.do({"do": "start"})
+            ids = [number for done in under_way for number in done.result()]
+    rows = server.do({"do": "sql", "sql": "SELECT count(*), count(DISTINCT notes) FROM signals"})["rows"]
+    assert rows == [[400, 400]]
+    assert len(set(ids)) == 400
 
 
 # --- what is sent ---
