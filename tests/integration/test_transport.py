@@ -199,22 +199,19 @@ def test_abused_connection_frees_everything_and_others_are_served(server, addres
 
 def test_ten_thousand_abused_connections_leave_the_server_as_it_was(server):
     addresses = list(server.addresses.values())
-    for address in addresses:
-        for abuse in ABUSES:
-            abuse(address)
-        assert answers(address)
-    files, memory = descriptors(server), resident_kib(server)
-
-    total, workers = 10000, 4
+    assert all(answers(address) for address in addresses)
+    files = descriptors(server)
+    half, workers = 5000, 4
 
     def work(worker):
-        for number in range(worker, total, workers):
+        for number in range(worker, half, workers):
             address = addresses[number % len(addresses)]
             ABUSES[number // len(addresses) % len(ABUSES)](address)
 
-    failures = run_in_threads(work, workers)
-
-    assert failures == []
+    # What the first half leaves is what nng and the allocator keep for the next.
+    assert run_in_threads(work, workers) == []
+    memory = resident_kib(server)
+    assert run_in_threads(work, workers) == []
     assert all(answers(address) for address in addresses)
     wait_for_descriptors(server, files)
     assert resident_kib(server) < memory + 8 * 1024 or not memory_is_its_own(server)
