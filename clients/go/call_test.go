@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,10 +130,40 @@ func TestOtherProtocolIsUnavailableWithTheReason(t *testing.T) {
 }
 
 func TestNoAnswerIsDeadlineExceeded(t *testing.T) {
-	server := fakeServer(t, func(*fakeConn, uint32, *pb.Request) {})
+	server, conn := fallsSilent(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	wantCode(t, echo(ctx, open(t, server.address)), codes.DeadlineExceeded, "same request id")
+	wantCode(t, echo(ctx, conn), codes.DeadlineExceeded, "same request id")
+	if server.connCount() != 1 {
+		t.Error("the connection was given up at once")
+	}
+}
+
+func TestQuietConnectionIsGivenUp(t *testing.T) {
+	_, conn := fallsSilent(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+	defer cancel()
+	wantCode(t, echo(ctx, conn), codes.DeadlineExceeded)
+	if err := echo(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fallsSilent returns a connection that has answered once and will not again; the
+// next one will.
+func fallsSilent(t *testing.T) (*fake, *tradebook.Conn) {
+	t.Helper()
+	var requests atomic.Int32
+	server := fakeServer(t, func(c *fakeConn, id uint32, r *pb.Request) {
+		if requests.Add(1) == 1 || c.number > 1 {
+			c.echo(id, r)
+		}
+	})
+	conn := open(t, server.address)
+	if err := echo(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	return server, conn
 }
 
 func TestCallWhoseTimeIsOverIsNotSent(t *testing.T) {
@@ -169,21 +200,6 @@ func TestDeadlineIsToldToTheServer(t *testing.T) {
 		if told := <-timeouts; told < call.least || told > call.most {
 			t.Errorf("told %d ms, not %d to %d", told, call.least, call.most)
 		}
-	}
-}
-
-func TestQuietConnectionIsGivenUp(t *testing.T) {
-	server := fakeServer(t, func(c *fakeConn, id uint32, r *pb.Request) {
-		if c.number > 1 {
-			c.echo(id, r)
-		}
-	})
-	conn := open(t, server.address)
-	ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
-	defer cancel()
-	wantCode(t, echo(ctx, conn), codes.DeadlineExceeded)
-	if err := echo(t.Context(), conn); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -240,8 +256,8 @@ func TestRepliesFindTheirCallsInAnyOrder(t *testing.T) {
 			t.Error("a call got no answer or another's")
 		}
 	}
-	if server.conns[0].number != len(server.conns) {
-		t.Errorf("there were %d connections", len(server.conns))
+	if server.connCount() != 1 {
+		t.Errorf("there were %d connections", server.connCount())
 	}
 }
 
@@ -323,8 +339,8 @@ func TestLargeReplyEndsTheConnection(t *testing.T) {
 	if err := echo(t.Context(), open(t, server.address, tradebook.WithMaxReplySize(1000))); err != nil {
 		t.Fatal(err)
 	}
-	if len(server.conns) != 2 {
-		t.Errorf("there were %d connections", len(server.conns))
+	if server.connCount() != 2 {
+		t.Errorf("there were %d connections", server.connCount())
 	}
 }
 

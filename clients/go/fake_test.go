@@ -75,6 +75,12 @@ func (f *fake) dropAll() {
 	}
 }
 
+func (f *fake) connCount() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.conns)
+}
+
 func (f *fake) serve() {
 	for {
 		raw, err := f.listener.Accept()
