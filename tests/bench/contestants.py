@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import statistics
 import subprocess
 import time
 
@@ -23,6 +24,7 @@ PEERS = ROOT / "build/bench/peers"
 VENV = ROOT / "build/bench/venv"
 SOURCES = ROOT / "tests/bench/peers"
 POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
+MIB = 1 << 20
 SLACK_S = 60  # beyond the time that a run is to take
 
 COLUMNS = ("symbol, direction, confidence, tier, lstm_prediction, transformer_prediction, rl_prediction, "
@@ -93,9 +95,9 @@ class Tradebook:
         self.process = process
         self.addresses = addresses
 
-    def resident_bytes(self):
+    def resident_mib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     def bench(self, transport, mix, in_flight, seconds, *options):
         text = output_of(
@@ -148,6 +150,7 @@ def plain_database(path):
                                      " AND name LIKE 'tb\\_%' ESCAPE '\\' ORDER BY type DESC").fetchall():  # fmt: skip
             db.execute(f"DROP {kind} {name}")
         db.commit()
+    sqlite_rows(path, 500, 1.0)  # makes the log as long as it gets
     return path
 
 
@@ -284,16 +287,18 @@ def redis_benchmark(path, in_flight, count, seconds):
 # --- the disk ---
 
 
-def sync_us(folder, seconds):
-    """The median of one fdatasync after a small append."""
+def sync_us(folder, grows, seconds):
+    """The median of one fdatasync after writing 4 KiB, to the end of a file or over what is there."""
     times = []
-    file = os.open(folder / "sync", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    file = os.open(folder / "sync", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    os.write(file, bytes(MIB))
+    os.fsync(file)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        os.write(file, bytes(4096))
+        os.pwrite(file, bytes(4096), MIB + 4096 * len(times) if grows else 4096 * len(times) % MIB)
         started = time.monotonic()
         os.fdatasync(file)
         times.append((time.monotonic() - started) * 1e6)
     os.close(file)
-    times.sort()
-    return {"per_second": 1e6 / times[len(times) // 2], "median_us": times[len(times) // 2]}
+    median_us = statistics.median(times)
+    return {"per_second": 1e6 / median_us, "median_us": median_us}

@@ -67,17 +67,17 @@ def print_ratios(results):
 
 
 def print_latency(results):
-    print("\nmicroseconds of a CreateSignal alone beyond one echo of nng and one fdatasync; median (least to most)")
+    print("\nus of a CreateSignal alone beyond one echo of nng and one fdatasync in place; median (least to most)")
     for transport in ("tcp", "ipc"):
         parts = (of_rounds(results, name, "median_us")
-                 for name in (f"CreateSignal {transport}, 1", f"nng echo {transport}, 1", "one fdatasync"))  # fmt: skip
+                 for name in (f"CreateSignal {transport}, 1", f"nng echo {transport}, 1", "fdatasync, in place"))  # fmt: skip
         beyond = [create - echo - sync for create, echo, sync in zip(*parts)]
         reached = "reached" if statistics.median(beyond) <= LATENCY_BEYOND_US else "MISSED"
         print(f"  {transport:58}{spread(beyond, '.0f'):>24}  at most {LATENCY_BEYOND_US:g} promised, {reached}")
 
 
 def print_tables(results, machine_name):
-    print(f"\n{machine_name}; {len(results['one fdatasync'])} rounds")
+    print(f"\n{machine_name}; {len(results['fdatasync, in place'])} rounds")
     print_rates(results)
     print_ratios(results)
     print_latency(results)
@@ -89,7 +89,7 @@ def plot(results, path):
     matplotlib.use("svg")
     from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
 
-    names = [name for name in results if name != "one fdatasync"]
+    names = [name for name in results if not name.startswith("fdatasync")]
     names.sort(key=lambda name: statistics.median(of_rounds(results, name, "per_second")))
     medians = [statistics.median(of_rounds(results, name, "per_second")) for name in names]
     below = [median - min(of_rounds(results, name, "per_second")) for name, median in zip(names, medians)]
