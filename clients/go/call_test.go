@@ -130,17 +130,16 @@ func TestOtherProtocolIsUnavailableWithTheReason(t *testing.T) {
 }
 
 func TestNoAnswerIsDeadlineExceeded(t *testing.T) {
-	server, conn := fallsSilent(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	wantCode(t, echo(ctx, conn), codes.DeadlineExceeded, "same request id")
-	if server.connCount() != 1 {
-		t.Error("the connection was given up at once")
+	conn := fallsSilent(t)
+	for range 2 { // the connection is not given up at once
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		wantCode(t, echo(ctx, conn), codes.DeadlineExceeded, "same request id")
 	}
 }
 
 func TestQuietConnectionIsGivenUp(t *testing.T) {
-	_, conn := fallsSilent(t)
+	conn := fallsSilent(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
 	defer cancel()
 	wantCode(t, echo(ctx, conn), codes.DeadlineExceeded)
@@ -151,7 +150,7 @@ func TestQuietConnectionIsGivenUp(t *testing.T) {
 
 // fallsSilent returns a connection that has answered once and will not again; the
 // next one will.
-func fallsSilent(t *testing.T) (*fake, *tradebook.Conn) {
+func fallsSilent(t *testing.T) *tradebook.Conn {
 	t.Helper()
 	var requests atomic.Int32
 	server := fakeServer(t, func(c *fakeConn, id uint32, r *pb.Request) {
@@ -163,7 +162,7 @@ func fallsSilent(t *testing.T) (*fake, *tradebook.Conn) {
 	if err := echo(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
-	return server, conn
+	return conn
 }
 
 func TestCallWhoseTimeIsOverIsNotSent(t *testing.T) {
