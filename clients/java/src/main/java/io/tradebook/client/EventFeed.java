@@ -12,6 +12,7 @@ import io.tradebook.v1.SubscribeRequest;
 import java.util.ArrayDeque;
 import java.util.Queue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * The order of events. Two sources bring them: the doorbell, which may lose, and pages of
@@ -65,16 +66,11 @@ final class EventFeed {
     this.waitMillis = Math.min(WAIT_MILLIS_MAX, timeoutMillis / WAIT_TIMEOUT_PART);
   }
 
-  /** A call of the server, of which the stream does not depend on when it succeeds. */
-  private interface Call<T> {
-    T make();
-  }
-
   /** Calls until it succeeds; a server that is away ends no stream. */
-  private <T> T insist(Call<T> call) throws InterruptedException {
+  private <T> T insist(Supplier<T> call) throws InterruptedException {
     while (true) {
       try {
-        T response = call.make();
+        T response = call.get();
         backoff.reset();
         return response;
       } catch (StatusRuntimeException e) {
