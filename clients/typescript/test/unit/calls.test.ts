@@ -213,6 +213,13 @@ describe("time", () => {
     assert.equal(server.requests.length, 2);
   });
 
+  test("a call that is cancelled after a long silence says nothing about its connection", async (t) => {
+    const { server, signals } = await setUp(t, (_, number) => (number === 1 ? undefined : { payload }));
+    await assert.rejects(signals.getSignal({}, { signal: AbortSignal.timeout(1100) }), isError(Code.Canceled));
+    await signals.getSignal({});
+    assert.equal(server.connections, 1);
+  });
+
   test("a short call that was not answered leaves the connection to others", async (t) => {
     const { server, signals } = await setUp(t, (_, number) => (number === 1 ? undefined : { payload }));
     await assert.rejects(signals.getSignal({}, { timeoutMs: 50 }), isError(Code.DeadlineExceeded));
