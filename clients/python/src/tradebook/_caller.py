@@ -43,8 +43,8 @@ class Caller:
         self.options = options
         self.link = _link.Link(options.address, _link.REQ, _link.REP, self._take_frame)
         self._peer: _link.Peer | None = None
-        # By the id of the attempt; all of them were sent to the one peer.
-        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        # By the id of the attempt; all of them were sent to the one peer. None: it is lost.
+        self._waiting: dict[int, asyncio.Future[bytes | None]] = {}
         self._next_id = random.getrandbits(31)
 
     def close(self) -> None:
@@ -120,18 +120,21 @@ class Caller:
         await peer.writable.wait()
         self._next_id = (self._next_id + 1) % HEADER_END
         attempt_id = self._next_id
-        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._waiting[attempt_id] = reply
         try:
             peer.send(HEADER.pack(attempt_id | HEADER_END) + envelope)
-            return await reply
+            answer = await reply
         finally:
             del self._waiting[attempt_id]
+        if answer is None:
+            raise ConnectionError("the connection was lost")
+        return answer
 
     def _lose_replies(self, _: object) -> None:
         for reply in self._waiting.values():
             if not reply.done():
-                reply.set_exception(ConnectionError("the connection was lost"))
+                reply.set_result(None)
 
     def _take_frame(self, frame: bytes) -> None:
         """Replies that nobody waits for any more are dropped."""
