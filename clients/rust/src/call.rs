@@ -14,6 +14,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// A connection on which nothing arrives for this long may be dead.
 const QUIET_MIN: Duration = Duration::from_secs(1);
 
+/// As long as no deadline: what is longer cannot always be added to the time.
+pub(crate) const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 pub(crate) struct Call<'a> {
     /// Full name, such as `/tradebook.v1.SignalService/GetSignal`.
     pub(crate) method: &'a str,
@@ -29,7 +32,7 @@ struct Lost;
 impl Call<'_> {
     /// Answers the serialised response.
     pub(crate) async fn run(self, link: &Link) -> Result<Bytes, Status> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.timeout.min(NEVER);
         let mut request = v1::Request {
             method: Some(self.method.to_owned()),
             payload: Some(self.payload.clone()),

@@ -85,6 +85,18 @@ async fn an_interceptor_that_refuses_sends_nothing() {
 }
 
 #[tokio::test]
+async fn a_time_without_end_is_none() {
+    let listener = Listener::new().await;
+    let mut client = admin(Channel::builder(listener.address()).timeout(Duration::MAX));
+    let server = async {
+        let mut peer = listener.accept(REP).await;
+        let request = peer.request().await;
+        peer.reply(&request, &v1::EchoResponse::default()).await;
+    };
+    join!(client.echo(echo()), server).0.unwrap();
+}
+
+#[tokio::test]
 async fn only_writes_carry_a_request_id_and_each_its_own() {
     let listener = Listener::new().await;
     let mut reads = AdminServiceClient::new(channel(&listener));

@@ -16,14 +16,12 @@ use prost::Message;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Code, Status, body::Body};
 
-use crate::{backoff::Backoff, channel::Core, grpc, v1};
+use crate::{backoff::Backoff, call::NEVER, channel::Core, grpc, v1};
 use cursor::Cursor;
 use feed::Feed;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// The sort of deadline that a stream has when its call has none.
-const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Answers the stream once its place is found: what is recorded from then on is handed out.
 pub(crate) async fn subscribe(
