@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message;
 use support::{Listener, PUB, REP};
-use tokio::{join, net::TcpListener};
+use tokio::{join, net::TcpListener, time::timeout};
 use tonic::{Code, Request, Status, metadata::MetadataValue};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 use tonic_types::StatusExt;
@@ -14,6 +14,15 @@ use tradebook_client::{
     Builder, Channel,
     v1::{self, admin_service_client::AdminServiceClient, signal_service_client::SignalServiceClient},
 };
+
+/// Only a failing test takes so long.
+const TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How a call ends while the server plays its part; both have to come to their end.
+async fn served<T>(call: impl Future<Output = T>, server: impl Future<Output = ()>) -> T {
+    let both = async { join!(call, server).0 };
+    timeout(TIME_MAX, both).await.expect("the call and the server end")
+}
 
 fn channel(listener: &Listener) -> Channel {
     Channel::new(listener.address()).unwrap()
@@ -48,7 +57,7 @@ async fn an_envelope_says_who_calls_what_and_until_when() {
         assert_eq!(request.envelope.metadata.len(), 2);
         peer.reply(&request, &v1::EchoResponse { payload: Some(b"hello".to_vec()) }).await;
     };
-    let (response, ()) = join!(client.echo(echo()), server);
+    let response = served(client.echo(echo()), server).await;
     assert_eq!(response.unwrap().into_inner().payload(), b"hello");
 }
 
@@ -74,7 +83,7 @@ async fn metadata_of_a_call_and_of_interceptors_is_sent_and_wins() {
         assert!((500..=1500).contains(&request.envelope.timeout_ms()));
         peer.reply(&request, &v1::EchoResponse::default()).await;
     };
-    join!(client.echo(call), server).0.unwrap();
+    served(client.echo(call), server).await.unwrap();
 }
 
 #[tokio::test]
@@ -93,7 +102,7 @@ async fn a_time_without_end_is_none() {
         let request = peer.request().await;
         peer.reply(&request, &v1::EchoResponse::default()).await;
     };
-    join!(client.echo(echo()), server).0.unwrap();
+    served(client.echo(echo()), server).await.unwrap();
 }
 
 #[tokio::test]
@@ -137,7 +146,7 @@ async fn a_request_id_of_the_caller_is_no_metadata() {
         assert!(request.envelope.metadata.is_empty());
         peer.reply(&request, &v1::Signal::default()).await;
     };
-    join!(client.create_signal(call), server).0.unwrap();
+    served(client.create_signal(call), server).await.unwrap();
 }
 
 #[tokio::test]
@@ -152,7 +161,7 @@ async fn a_lost_connection_is_made_again_and_the_request_sent_with_the_same_id()
         assert_eq!(request.envelope.request_id, lost.envelope.request_id);
         peer.reply(&request, &v1::Signal { id: Some(5), ..Default::default() }).await;
     };
-    let (response, ()) = join!(client.create_signal(create()), server);
+    let response = served(client.create_signal(create()), server).await;
     assert_eq!(response.unwrap().into_inner().id(), 5);
 }
 
@@ -168,7 +177,7 @@ async fn unavailable_is_tried_again_and_nothing_else() {
         assert_eq!(second.envelope.request_id, first.envelope.request_id);
         peer.refuse(&second, v1::Code::Aborted, "100 % no\nreally").await;
     };
-    let (response, ()) = join!(client.create_signal(create()), server);
+    let response = served(client.create_signal(create()), server).await;
     let status = response.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Aborted, "100 % no\nreally"));
 }
@@ -231,7 +240,7 @@ async fn the_reply_to_a_dropped_call_is_ignored() {
         peer.reply(&late, &v1::EchoResponse { payload: Some(b"late".to_vec()) }).await;
         peer.reply(&request, &v1::EchoResponse { payload: Some(b"right".to_vec()) }).await;
     };
-    let (response, ()) = join!(client.echo(echo()), server);
+    let response = served(client.echo(echo()), server).await;
     assert_eq!(response.unwrap().into_inner().payload(), b"right");
 }
 
@@ -249,7 +258,7 @@ async fn a_connection_that_says_nothing_is_given_up_in_time() {
         assert_eq!(second.envelope.request_id, first.envelope.request_id);
         peer.reply(&second, &v1::Signal::default()).await;
     };
-    join!(client.create_signal(call), server).0.unwrap();
+    served(client.create_signal(call), server).await.unwrap();
 }
 
 #[tokio::test]
@@ -261,7 +270,7 @@ async fn a_reply_that_cannot_be_read_is_internal() {
         let request = peer.request().await;
         peer.reply_bytes(&request, &[0xff]).await;
     };
-    let (response, ()) = join!(client.echo(echo()), server);
+    let response = served(client.echo(echo()), server).await;
     assert_eq!(response.unwrap_err().code(), Code::Internal);
 }
 
@@ -277,7 +286,7 @@ async fn a_frame_beyond_the_limit_costs_the_connection() {
         let request = peer.request().await;
         peer.reply(&request, &v1::EchoResponse::default()).await;
     };
-    join!(client.echo(echo()), server).0.unwrap();
+    served(client.echo(echo()), server).await.unwrap();
 }
 
 #[tokio::test]
@@ -332,7 +341,7 @@ async fn details_come_as_the_ecosystem_reads_them() {
         };
         peer.reply_bytes(&request, &reply.encode_to_vec()).await;
     };
-    let (response, ()) = join!(client.create_signal(create()), server);
+    let response = served(client.create_signal(create()), server).await;
     let violations = response.unwrap_err().get_details_bad_request().unwrap().field_violations;
     assert_eq!((violations[0].field.as_str(), violations[0].description.as_str()), ("signal.symbol", "is empty"));
 }
@@ -348,7 +357,7 @@ async fn the_standard_health_client_works() {
         assert_eq!(request.envelope.request_id, None);
         peer.reply(&request, &HealthCheckResponse { status: 1 }).await;
     };
-    let (response, ()) = join!(client.check(HealthCheckRequest::default()), server);
+    let response = served(client.check(HealthCheckRequest::default()), server).await;
     assert_eq!(response.unwrap().into_inner().status, 1);
 }
 

@@ -2,15 +2,21 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use support::{Listener, PUB, Peer, REP};
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 use tonic::{Code, Status, Streaming};
 use tradebook_client::{
     Channel,
     v1::{self, Code::PermissionDenied, event_service_client::EventServiceClient},
 };
+
+/// Only a failing test takes so long.
+const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What the server has, and how it behaves.
 #[derive(Default)]
@@ -110,7 +116,8 @@ impl Setting {
     }
 
     async fn next(&mut self) -> Result<i64, Status> {
-        Ok(self.stream.message().await?.expect("the stream has no end").sequence())
+        let event = timeout(TIME_MAX, self.stream.message()).await.expect("there is an event, or an error")?;
+        Ok(event.expect("the stream has no end").sequence())
     }
 
     async fn publish(&mut self, sequence: i64) {
