@@ -160,10 +160,16 @@ async fn an_event_that_follows_is_handed_out_as_it_comes() {
 
 #[tokio::test]
 async fn a_heartbeat_tells_of_a_lost_event() {
-    let mut setting = Setting::new(Book { newest: 1, ..Default::default() }, None).await;
+    let book = Book { newest: 1, lists_nothing: true, ..Default::default() };
+    let mut setting = Setting::new(book, Some("alerts")).await;
     setting.publish(1).await;
     assert_eq!(setting.next().await.unwrap(), 1);
-    setting.book.lock().unwrap().newest = 2;
+    // The cursor moves when there is nothing left to ask for.
+    tokio::select! {
+        event = setting.stream.message() => panic!("{event:?} came"),
+        committed = setting.commits.recv() => assert_eq!(committed, Some(1)),
+    }
+    *setting.book.lock().unwrap() = Book { newest: 2, ..Default::default() };
     setting.heartbeat(60_000).await;
     assert_eq!(setting.next().await.unwrap(), 2);
 }
