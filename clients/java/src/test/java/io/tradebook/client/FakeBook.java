@@ -74,14 +74,22 @@ final class FakeBook implements FakeServer.Handler {
     ListEventsResponse.Builder page = ListEventsResponse.newBuilder().setNewestSequence(newest);
     events.stream()
         .filter(event -> event.getSequence() > request.getAfterSequence())
+        .filter(event -> !request.hasSymbol() || isOf(event, request.getSymbol()))
         .limit(request.getPageSize())
         .forEach(page::addEvents);
     int count = page.getEventsCount();
+    // Beyond the events of a page that is not full there are none that were asked for.
     page.setNextAfterSequence(
-        count > 0 ? page.getEvents(count - 1).getSequence() : request.getAfterSequence());
+        count == request.getPageSize()
+            ? page.getEvents(count - 1).getSequence()
+            : Math.max(newest, request.getAfterSequence()));
     if (!events.isEmpty()) {
       page.setOldestSequence(events.get(0).getSequence());
     }
     call.ok(page.build());
+  }
+
+  private static boolean isOf(Event event, String symbol) {
+    return event.getTopic().equals(Doorbell.topicOf(symbol));
   }
 }

@@ -149,12 +149,18 @@ class SubscribeCallTest {
 
   @Test
   void aHeartbeatTellsOfALostEvent() throws Exception {
-    Stream stream = new Stream(channel, after(0), 100);
-    awaitDoorbell();
-    awaitList(0);
     book.record(1, 1);
-    publisher.beat(1);
+    Stream stream = new Stream(channel, after(0), 100);
     assertEquals(List.of(1L), stream.take(1));
+    awaitDoorbell();
+    book.record(2, 2);
+    publisher.publish(event(2));
+    assertEquals(List.of(2L), stream.take(1));
+    // The stream listens now, and this says that it may be silent for three minutes.
+    publisher.beat(2);
+    book.record(3, 3);
+    publisher.beat(3);
+    assertEquals(List.of(3L), stream.take(1));
   }
 
   @Test
@@ -186,6 +192,16 @@ class SubscribeCallTest {
     book.record(third);
     publisher.publish(third);
     assertEquals(List.of(9L), stream.take(1));
+  }
+
+  @Test
+  void eventsOfOtherSymbolsMoveTheCursorToo() throws Exception {
+    book.record(1, 9);
+    book.setCursor("alerts", 0);
+    SubscribeRequest request = cursor("alerts").toBuilder().setSymbol("ETH-USD").build();
+    Stream stream = new Stream(channel, request, 1);
+    assertEquals(9, book.commits.take());
+    assertTrue(stream.sequences.isEmpty());
   }
 
   @Test
