@@ -105,7 +105,8 @@ class Stack:
         self.compose("--profile", "demo", "down", "--remove-orphans", *arguments)
 
     def containers(self, service):
-        return self.compose("--profile", "demo", "ps", "-q", service).stdout.split()
+        """Also those that are stopped."""
+        return self.compose("--profile", "demo", "ps", "-a", "-q", service).stdout.split()
 
     def server(self):
         return self.engine.inspect(self.containers("tradebook")[0])
