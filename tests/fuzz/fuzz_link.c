@@ -5,7 +5,6 @@
  * and then ends the connection.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,8 +93,7 @@ static struct frames expected(const uint8_t *data, size_t size)
 
 static int accept_client(void)
 {
-    struct pollfd event = {.fd = listener, .events = POLLIN};
-    FUZZ_CHECK(poll(&event, 1, PATIENCE_MS) == 1, "the client does not connect");
+    FUZZ_CHECK(fuzz_is_readable(listener, PATIENCE_MS), "the client does not connect");
     return accept(listener, NULL, NULL);
 }
 
@@ -104,8 +102,7 @@ static void wait_for_end(int fd, struct tbk_link *link)
 {
     uint8_t bytes[64];
     for (int waited = 0; waited < PATIENCE_MS; waited += RESUME_MS) {
-        struct pollfd event = {.fd = fd, .events = POLLIN};
-        if (poll(&event, 1, RESUME_MS) == 1 && recv(fd, bytes, sizeof bytes, 0) <= 0)
+        if (fuzz_is_readable(fd, RESUME_MS) && recv(fd, bytes, sizeof bytes, 0) <= 0)
             return;
         tbk_link_resume(link);
     }

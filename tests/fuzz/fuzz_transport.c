@@ -5,7 +5,6 @@
  * served afterwards.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +80,7 @@ static size_t receive(int fd, uint8_t *out, size_t size_max, size_t wanted)
 {
     size_t size = 0;
     while (size < wanted) {
-        struct pollfd event = {.fd = fd, .events = POLLIN};
-        FUZZ_CHECK(poll(&event, 1, PATIENCE_MS) == 1, "the server neither answers nor closes");
+        FUZZ_CHECK(fuzz_is_readable(fd, PATIENCE_MS), "the server neither answers nor closes");
         const ssize_t count = recv(fd, out + size, size_max - size, 0);
         if (count <= 0)
             break;

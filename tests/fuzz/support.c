@@ -1,6 +1,8 @@
 #include "support.h"
 
+#include <errno.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,16 @@ void fuzz_fail(const char *file, int line, const char *format, ...)
     fputc('\n', stderr);
     va_end(arguments);
     abort();
+}
+
+bool fuzz_is_readable(int fd, int timeout_ms)
+{
+    struct pollfd event = {.fd = fd, .events = POLLIN};
+    int count;
+    do {
+        count = poll(&event, 1, timeout_ms);
+    } while (count < 0 && errno == EINTR);
+    return count == 1;
 }
 
 static char folder[PATH_MAX];

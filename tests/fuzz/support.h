@@ -45,6 +45,10 @@ const uint8_t *fuzz_take(struct fuzz_input *input, size_t length, size_t *ret_le
 /* The text up to the next byte 0xFF or the end, without the NULs in it, allocated. */
 char *fuzz_take_text(struct fuzz_input *input);
 
+/* Whether a descriptor can be read, or its peer is gone, within so long. Goes on after
+ * the alarms of libFuzzer, which interrupt a poll. */
+bool fuzz_is_readable(int fd, int timeout_ms);
+
 /* xorshift; a mutator seeds it with what libFuzzer gives. */
 void fuzz_random_seed(unsigned seed);
 uint64_t fuzz_random(void);
