@@ -40,6 +40,18 @@ static int compare_changes(const void *a, const void *b)
     return (left->id > right->id) - (left->id < right->id);
 }
 
+/* How many of the changes, from this one on, are of ids that follow each other, or
+ * the same, in one series. */
+static size_t run_length(const struct tbk_series_change *changes, size_t count)
+{
+    size_t length = 1;
+    while (length < count && changes[length].series == changes[0].series &&
+           changes[length].id - changes[length - 1].id <= 1) {
+        length++;
+    }
+    return length;
+}
+
 /* Collects what the changes remove and what is there now. */
 static enum tbk_status collect(struct tbk_analytics *analytics, struct tbk_session *session, size_t count,
                                struct tbk_error *error)
@@ -47,16 +59,18 @@ static enum tbk_status collect(struct tbk_analytics *analytics, struct tbk_sessi
     struct tbk_series_change *changes = analytics->changes;
     enum tbk_status status = TBK_OK;
     qsort(changes, count, sizeof *changes, compare_changes);
-    for (size_t i = 0; status == TBK_OK && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct tbk_key key = {.time_us = changes[i].filed_us, .id = changes[i].id};
         if (!tbk_batch_remove(&analytics->batches[changes[i].series], key)) {
             return tbk_query_out_of_memory(error);
         }
-        if (i == 0 || compare_changes(&changes[i - 1], &changes[i]) != 0) {
-            struct tbk_filing filing = {.analytics = analytics, .series = changes[i].series};
-            status = analytics->ops->series_get(session, changes[i].series, changes[i].id, tbk_refresh_file,
-                                                &filing, error);
-        }
+    }
+    for (size_t i = 0; status == TBK_OK && i < count;) {
+        const size_t length = run_length(&changes[i], count - i);
+        struct tbk_filing filing = {.analytics = analytics, .series = changes[i].series};
+        status = analytics->ops->series_get(session, changes[i].series, changes[i].id, changes[i + length - 1].id,
+                                            tbk_refresh_file, &filing, error);
+        i += length;
     }
     return status;
 }

@@ -308,9 +308,9 @@ struct tbk_storage_ops {
     enum tbk_status (*series_scan)(struct tbk_session *session, enum tbk_series_id series, bool first,
                                    size_t rows_max, tbk_series_sink *sink, void *argument, size_t *ret_rows,
                                    struct tbk_error *error);
-    /* Gives this row to sink if it belongs to the series now. */
-    enum tbk_status (*series_get)(struct tbk_session *session, enum tbk_series_id series, int64_t id,
-                                  tbk_series_sink *sink, void *argument, struct tbk_error *error);
+    /* Gives the rows from first_id to last_id that belong to the series now to sink. */
+    enum tbk_status (*series_get)(struct tbk_session *session, enum tbk_series_id series, int64_t first_id,
+                                  int64_t last_id, tbk_series_sink *sink, void *argument, struct tbk_error *error);
     /* Forgets the oldest reports of changes, at most rows_max; keeps the newest
      * rows_kept, at least 1. */
     enum tbk_status (*series_prune)(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,

@@ -283,7 +283,7 @@ static void read_series(const struct tbk_storage_ops *ops, struct tbk_session *s
     for (int series = TBK_SERIES_TRADES; series <= TBK_SERIES_SIGNALS; series++) {
         ok(ops->series_scan(session, (enum tbk_series_id)series, true, ROWS_MAX, use_row, NULL, &count, error),
            error);
-        ok(ops->series_get(session, (enum tbk_series_id)series, 1, use_row, NULL, error), error);
+        ok(ops->series_get(session, (enum tbk_series_id)series, 1, ROWS_MAX, use_row, NULL, error), error);
     }
 }
 

@@ -162,7 +162,8 @@ static void test_series_changes_new_closed_and_changed_rows(void **state)
     assert_int_equal(found[0].id, trade);
     assert_int_equal(found[0].filed_us, 100000000);
     struct taken taken = {0};
-    expect_ok(store, store->ops->series_get(store->reader, TBK_SERIES_TRADES, trade, take, &taken, &store->error));
+    expect_ok(store,
+              store->ops->series_get(store->reader, TBK_SERIES_TRADES, trade, trade, take, &taken, &store->error));
     assert_true(taken.count == 1 && taken.rows[0].values[TBK_TRADE_PERCENT] == 7.0);
 }
 
@@ -174,9 +175,22 @@ static void test_series_get_row_that_does_not_belong_nothing(void **state)
     tbk_store_begin(store);
     const int64_t open = insert_trade(store, 1, TRADEBOOK__V1__OUTCOME__OUTCOME_OPEN, 0);
     tbk_store_commit(store);
-    expect_ok(store, store->ops->series_get(store->reader, TBK_SERIES_TRADES, open, take, &taken, &store->error));
-    expect_ok(store, store->ops->series_get(store->reader, TBK_SERIES_SIGNALS, 99, take, &taken, &store->error));
+    expect_ok(store,
+              store->ops->series_get(store->reader, TBK_SERIES_TRADES, open, open, take, &taken, &store->error));
+    expect_ok(store,
+              store->ops->series_get(store->reader, TBK_SERIES_SIGNALS, 2, 99, take, &taken, &store->error));
     assert_int_equal(taken.count, 0);
+}
+
+static void test_series_get_gives_the_rows_of_a_range_and_no_others(void **state)
+{
+    struct tbk_store *store = *state;
+    struct taken taken = {0};
+    tbk_store_insert_signals(store, 4);
+    expect_ok(store, store->ops->series_get(store->reader, TBK_SERIES_SIGNALS, 2, 3, take, &taken, &store->error));
+    assert_int_equal(taken.count, 2);
+    assert_int_equal(taken.rows[0].id, 2);
+    assert_int_equal(taken.rows[1].id, 3);
 }
 
 /* Each graded theory is one report. */
@@ -242,6 +256,7 @@ int tbk_contract_run_series(void)
         contract_test(test_series_scan_only_graded_theories),
         contract_test(test_series_changes_new_closed_and_changed_rows),
         contract_test(test_series_get_row_that_does_not_belong_nothing),
+        contract_test(test_series_get_gives_the_rows_of_a_range_and_no_others),
         contract_test(test_series_changes_after_prune_out_of_range_for_who_missed_them),
         contract_test(test_series_prune_a_little_and_never_the_newest),
     };

@@ -1,6 +1,6 @@
 /*
  * The rows that figures are made of: reading them all in small steps, reading
- * one, and reading which have changed (triggers.c).
+ * some, and reading which have changed (triggers.c).
  */
 #include <math.h>
 #include <string.h>
@@ -26,10 +26,10 @@ static const struct series {
     const char *get;
     const char *scan; /* after ?1 (trades: after the time ?2 and ?1), ?3 rows */
 } all_series[] = {
-    [TBK_SERIES_TRADES] = {4, 7, TRADE_ROWS "r.id=?1",
+    [TBK_SERIES_TRADES] = {4, 7, TRADE_ROWS "r.id BETWEEN ?1 AND ?2",
                            TRADE_ROWS "(r.exit_timestamp,r.id)>(?2,?1) ORDER BY r.exit_timestamp,r.id LIMIT ?3"},
-    [TBK_SERIES_THEORIES] = {1, 1, THEORY_ROWS "id=?1", THEORY_ROWS "id>?1 ORDER BY id LIMIT ?3"},
-    [TBK_SERIES_SIGNALS] = {0, 1, SIGNAL_ROWS "id=?1", SIGNAL_ROWS "id>?1 ORDER BY id LIMIT ?3"},
+    [TBK_SERIES_THEORIES] = {1, 1, THEORY_ROWS "id BETWEEN ?1 AND ?2", THEORY_ROWS "id>?1 ORDER BY id LIMIT ?3"},
+    [TBK_SERIES_SIGNALS] = {0, 1, SIGNAL_ROWS "id BETWEEN ?1 AND ?2", SIGNAL_ROWS "id>?1 ORDER BY id LIMIT ?3"},
 };
 
 static const char scan_undated[] = TRADE_ROWS "r.exit_timestamp IS NULL AND r.id>?1 ORDER BY r.id LIMIT ?3";
@@ -89,8 +89,9 @@ static void read_row(sqlite3_stmt *statement, enum tbk_series_id series, struct 
     }
 }
 
-enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t id,
-                                      tbk_series_sink *sink, void *argument, struct tbk_error *error)
+enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t first_id,
+                                      int64_t last_id, tbk_series_sink *sink, void *argument,
+                                      struct tbk_error *error)
 {
     sqlite3_stmt **prepared = &session->series.get[series];
     enum tbk_status status = tbk_sqlite_prepare(session->db, all_series[series].get, prepared, error);
@@ -98,13 +99,15 @@ enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_seri
         return status;
     }
     sqlite3_stmt *statement = *prepared;
-    sqlite3_bind_int64(statement, 1, id);
-    const int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) {
+    sqlite3_bind_int64(statement, 1, first_id);
+    sqlite3_bind_int64(statement, 2, last_id);
+    int rc = SQLITE_DONE;
+    while (status == TBK_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         struct tbk_series_row row;
         read_row(statement, series, &row);
         status = sink(argument, &row, error);
-    } else if (rc != SQLITE_DONE) {
+    }
+    if (status == TBK_OK && rc != SQLITE_DONE) {
         status = failed(session, error);
     }
     sqlite3_reset(statement);

@@ -325,8 +325,9 @@ enum tbk_status tbk_sqlite_series_changes(struct tbk_session *session, struct tb
 enum tbk_status tbk_sqlite_series_scan(struct tbk_session *session, enum tbk_series_id series, bool first,
                                        size_t rows_max, tbk_series_sink *sink, void *argument, size_t *ret_rows,
                                        struct tbk_error *error);
-enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t id,
-                                      tbk_series_sink *sink, void *argument, struct tbk_error *error);
+enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t first_id,
+                                      int64_t last_id, tbk_series_sink *sink, void *argument,
+                                      struct tbk_error *error);
 enum tbk_status tbk_sqlite_series_prune(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,
                                         struct tbk_error *error);
 void tbk_sqlite_series_finalize(struct tbk_session *session);
