@@ -137,8 +137,12 @@ enum tbk_status tbk_sqlite_connect(const struct tbk_storage *storage, enum tbk_s
     /* NOMUTEX: a session belongs to one thread at a time. */
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (kind == TBK_SESSION_WRITE ? SQLITE_OPEN_CREATE : 0);
+    const char *vfs = tbk_sqlite_log_vfs();
     sqlite3 *db = NULL;
-    int rc = sqlite3_open_v2(storage->path, &db, flags, kind == TBK_SESSION_WRITE ? tbk_sqlite_log_vfs() : NULL);
+    int rc = SQLITE_NOMEM;
+    if (vfs != NULL) {
+        rc = sqlite3_open_v2(storage->path, &db, flags, kind == TBK_SESSION_WRITE ? vfs : NULL);
+    }
     enum tbk_status status = TBK_OK;
     if (rc != SQLITE_OK) {
         status = tbk_sqlite_failed(db, db != NULL ? sqlite3_extended_errcode(db) : rc, "opening it", error);

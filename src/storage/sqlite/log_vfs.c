@@ -262,7 +262,9 @@ static void register_vfs(void)
 const char *tbk_sqlite_log_vfs(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    sqlite3_initialize();
+    if (sqlite3_initialize() != SQLITE_OK) { /* there is no VFS below yet */
+        return NULL;
+    }
     pthread_once(&once, register_vfs);
     return log_vfs.zName;
 }

@@ -11,7 +11,8 @@
 
 #include "metrics/distribution.h"
 
-/* Name for sqlite3_open_v2. Any thread. It stands on whatever is the default at
+/* Name for sqlite3_open_v2; NULL: SQLite had no memory to start, which it may have
+ * later. Any thread. It stands on whatever is the default at
  * the time a file is opened. */
 const char *tbk_sqlite_log_vfs(void);
 
