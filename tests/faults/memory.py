@@ -17,7 +17,7 @@ libmicrohttpd and others of its libraries. Not those of nng, which are not ours 
 them), nor those that the loader makes for new threads: nng 1.5.2 crashes or hangs
 when one of its threads cannot be started.
 
-  memory.py --starts 40 --days 30    a sample, by --seed
+  memory.py --starts 40 --days 30    the first allocations, and a sample by --seed
   memory.py --all                    every allocation; takes long
   memory.py --one LIFE               one life, as a violation names it
 """
@@ -58,9 +58,10 @@ CALLERS = {
     "nng": ["libnng"],
 }
 OURS = ["program", "sqlite", "protobuf", "libc", "http"]
-PERIOD = 2000  # more than any request allocates at once
-ANSWER_S = 30  # no answer for so long is a hang, on a busy machine, too
-TRIES = 40     # of one request while memory is short
+PERIOD = 2000    # more than any request allocates at once
+ANSWER_S = 30    # no answer for so long is a hang, on a busy machine, too
+TRIES = 40       # of one request while memory is short
+FIRST_LIVES = 6  # in every sample: the first allocations start a library
 
 # phase: "start" or "serving". every: 0 one fails, 1 all from the nth on, else each such one.
 Life = collections.namedtuple("Life", "phase callers nth every")
@@ -330,7 +331,7 @@ def main():
         for callers in arguments.callers:  # the few allocations of the program are as likely as SQLite's many
             mine = [life for life in kind if life.callers == callers]
             share = -(-number // len(arguments.callers))
-            lives += chance.sample(mine, min(share, len(mine)))
+            lives += mine[:FIRST_LIVES] + chance.sample(mine, min(share, len(mine)))
     return tester.run(lives)
 
 
