@@ -2,8 +2,8 @@
  * One connection of streams.h. Of a server of requests: reads requests, hands them
  * to dispatch, writes the replies. Of a publisher: writes the frames it is
  * offered, and drops the oldest of those that wait when the peer is slow. Two
- * chains of nng operations, one that reads and one that writes,
- * each of which runs one step at a time on a thread of nng:
+ * chains of nng operations, one that reads and one that writes, each of which
+ * runs one step at a time on a thread of nng:
  *
  *   read   bytes -> frame -> slot free? -> tbk_dispatch_submit -> next frame
  *   write  replies queued -> as many as fit one call -> free them -> next
@@ -14,6 +14,11 @@
  * The reading chain, a running write and every request that dispatch has hold a
  * reference; the last one frees the peer. No operation is started once the peer
  * is closed: it would never end (see streams.h).
+ *
+ *   peer.c           from the start of a peer to its end
+ *   peer_read.c      the reading chain: handshake, frames, slots
+ *   peer_request.c   a request with dispatch, and the way back for its reply
+ *   peer_write.c     the writing chain, its queue, frames of a publisher
  */
 #ifndef TBK_TRANSPORT_PEER_H
 #define TBK_TRANSPORT_PEER_H
@@ -50,8 +55,8 @@ void tbk_peer_close(struct tbk_peer *peer);
 /* Queues a frame for a peer of a publisher, if it is subscribed; the thread that
  * offered calls tbk_peers_write when it has no more for now. Under the lock of
  * streams. */
-void tbk_peer_offer(struct tbk_peer *peer, struct tbk_shared_frame *frame);
-/* Begins to write what this thread has offered. Under no lock. */
+void tbk_peer_offer(struct tbk_peer *peer, struct tbk_shared_frame *shared);
+/* Begins to write what this thread holds back. Under no lock. */
 void tbk_peers_write(void);
 
 #endif

@@ -5,7 +5,7 @@
  *
  *   endpoints.c, listener.c   addresses
  *   broadcast.c   PUB: events to subscribers
- *   streams.c, peer.c, frame.c   REP and PUB over tcp and ipc, on nng's streams
+ *   streams.c, peer*.c, frame.c  REP and PUB over tcp and ipc, on nng's streams
  *   exchange.c    REP over ws: the contexts of a socket
  */
 #ifndef TBK_TRANSPORT_SERVER_H

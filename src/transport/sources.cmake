@@ -6,6 +6,9 @@ tbk_layer(transport
     transport/frame.c
     transport/listener.c
     transport/peer.c
+    transport/peer_read.c
+    transport/peer_request.c
+    transport/peer_write.c
     transport/server.c
     transport/streams.c
   LINK tbk_dispatch nng::nng)

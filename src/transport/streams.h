@@ -64,7 +64,7 @@ void tbk_streams_stop(struct tbk_streams *streams);
 void tbk_streams_wait(struct tbk_streams *streams, int64_t timeout_ms);
 void tbk_streams_destroy(struct tbk_streams *streams);
 
-/* For peer.c. */
+/* For peers. */
 const struct tbk_streams_config *tbk_streams_settings(const struct tbk_streams *streams);
 bool tbk_streams_stopping(const struct tbk_streams *streams);
 /* False: no slot is free, the peer gets one later by tbk_peer_resume. */
