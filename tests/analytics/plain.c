@@ -278,6 +278,29 @@ struct tbk_performance plain_performance(const struct plain_trades *trades, int6
     return figures;
 }
 
+struct tbk_calibration plain_calibration(const struct plain_trades *trades)
+{
+    struct tbk_calibration calibration = {0};
+    for (size_t i = 0; i < trades->count; i++) {
+        const double confidence = trades->items[i].values[3];
+        const bool is_win = trades->items[i].outcome == 'w';
+        if (trades->items[i].outcome == 'b' || !(confidence >= 0 && confidence <= 1)) {
+            continue;
+        }
+        int cell = 0;
+        while (cell < TBK_CALIBRATION_CELLS - 1 && confidence >= (cell + 1) / 100.0) {
+            cell++;
+        }
+        calibration.wins += is_win;
+        calibration.losses += !is_win;
+        calibration.squared_error += (confidence - is_win) * (confidence - is_win);
+        calibration.cells[cell].n++;
+        calibration.cells[cell].wins += is_win;
+        calibration.cells[cell].confidence += confidence;
+    }
+    return calibration;
+}
+
 void plain_assert_near(double actual, double expected)
 {
     const double scale = fmax(1.0, fmax(fabs(actual), fabs(expected)));
@@ -322,4 +345,16 @@ void plain_assert_performance(const struct tbk_performance *actual, const struct
     plain_assert_near(actual->day_mean, expected->day_mean);
     plain_assert_near(actual->day_standard_deviation, expected->day_standard_deviation);
     plain_assert_near(actual->day_downside, expected->day_downside);
+}
+
+void plain_assert_calibration(const struct tbk_calibration *actual, const struct tbk_calibration *expected)
+{
+    assert_int_equal(actual->wins, expected->wins);
+    assert_int_equal(actual->losses, expected->losses);
+    plain_assert_near(actual->squared_error, expected->squared_error);
+    for (int i = 0; i < TBK_CALIBRATION_CELLS; i++) {
+        assert_int_equal(actual->cells[i].n, expected->cells[i].n);
+        assert_int_equal(actual->cells[i].wins, expected->cells[i].wins);
+        plain_assert_near(actual->cells[i].confidence, expected->cells[i].confidence);
+    }
 }

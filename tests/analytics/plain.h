@@ -30,12 +30,14 @@ struct plain_trades plain_select(const struct plain_trades *all, const struct tb
 struct tbk_basis plain_basis(const struct plain_trades *all, const struct tbk_analytics_query *query);
 /* Figures of trades that are selected, over these days. */
 struct tbk_performance plain_performance(const struct plain_trades *trades, int64_t days, double risk_free);
+struct tbk_calibration plain_calibration(const struct plain_trades *trades);
 /* First and last day of the basis; there is a trade. */
 void plain_days(const struct plain_trades *trades, const struct tbk_analytics_query *query, int64_t *ret_first,
                 int64_t *ret_last);
 int64_t plain_day(int64_t time_us);
 
 void plain_assert_performance(const struct tbk_performance *actual, const struct tbk_performance *expected);
+void plain_assert_calibration(const struct tbk_calibration *actual, const struct tbk_calibration *expected);
 void plain_assert_drawdown(const struct tbk_drawdown *actual, const struct tbk_drawdown *expected);
 /* Equal to a billionth, or both NaN. */
 void plain_assert_near(double actual, double expected);

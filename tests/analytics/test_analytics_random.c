@@ -257,44 +257,34 @@ static void check_equity(struct bench *bench, const struct plain_trades *all)
     free(selected.items);
 }
 
-static void check_calibration(struct bench *bench, const struct plain_trades *all)
+static void check_calibration(struct bench *bench, const struct plain_trades *all,
+                              const struct tbk_analytics_query *query)
 {
     struct tbk_store *store = bench->store;
-    const struct tbk_analytics_query query = random_query(bench, true);
     struct tbk_basis basis;
     struct tbk_calibration actual;
     expect_ok(store,
-              tbk_analytics_calibration(bench->analytics, store->reader, &query, &basis, &actual, &store->error));
-    const struct tbk_basis expected_basis = plain_basis(all, &query);
+              tbk_analytics_calibration(bench->analytics, store->reader, query, &basis, &actual, &store->error));
+    const struct tbk_basis expected_basis = plain_basis(all, query);
     assert_basis(&basis, &expected_basis);
-    struct plain_trades selected = plain_select(all, &query);
-    struct tbk_calibration expected = {0};
-    for (size_t i = 0; i < selected.count; i++) {
-        const double confidence = selected.items[i].values[3];
-        const bool is_win = selected.items[i].outcome == 'w';
-        if (selected.items[i].outcome == 'b' || !(confidence >= 0 && confidence <= 1)) {
-            continue;
-        }
-        int cell = 0;
-        while (cell < TBK_CALIBRATION_CELLS - 1 && confidence >= (cell + 1) / 100.0) {
-            cell++;
-        }
-        expected.wins += is_win;
-        expected.losses += !is_win;
-        expected.squared_error += (confidence - is_win) * (confidence - is_win);
-        expected.cells[cell].n++;
-        expected.cells[cell].wins += is_win;
-        expected.cells[cell].confidence += confidence;
-    }
-    assert_int_equal(actual.wins, expected.wins);
-    assert_int_equal(actual.losses, expected.losses);
-    plain_assert_near(actual.squared_error, expected.squared_error);
-    for (int i = 0; i < TBK_CALIBRATION_CELLS; i++) {
-        assert_int_equal(actual.cells[i].n, expected.cells[i].n);
-        assert_int_equal(actual.cells[i].wins, expected.cells[i].wins);
-        plain_assert_near(actual.cells[i].confidence, expected.cells[i].confidence);
-    }
+    struct plain_trades selected = plain_select(all, query);
+    const struct tbk_calibration expected = plain_calibration(&selected);
+    plain_assert_calibration(&actual, &expected);
     free(selected.items);
+}
+
+/* Every dimension, because each has its own sums in a block; with a value that
+ * only some blocks have, all time and a part of it. */
+static void check_calibration_of_values(struct bench *bench, const struct plain_trades *all)
+{
+    for (int dimension = 0; dimension < TBK_SERIES_DIMENSIONS_MAX; dimension++) {
+        struct tbk_analytics_query query = random_query(bench, false);
+        query.dimension = (enum tbk_dimension)(dimension + 1);
+        query.value = random_text(&bench->book, dimension);
+        check_calibration(bench, all, &query);
+        query.start_us = query.end_us = TBK_NO_TIME;
+        check_calibration(bench, all, &query);
+    }
 }
 
 /* The window of a query over a column that is compared as text, which all of the
@@ -368,10 +358,12 @@ static void check_everything(struct bench *bench)
         check_performance(bench, &all);
         check_periods(bench, &all);
         check_equity(bench, &all);
-        check_calibration(bench, &all);
+        const struct tbk_analytics_query query = random_query(bench, true);
+        check_calibration(bench, &all, &query);
         check_rankings(bench);
         tbk_arena_reset(bench->store->arena);
     }
+    check_calibration_of_values(bench, &all);
     plain_free(&all);
 }
 
