@@ -30,8 +30,8 @@ struct tbk_block *tbk_block_create(const struct tbk_series_shape *shape)
         return NULL;
     }
     block->slot = -1;
-    block->calibration = shape->has_confidence ? calloc(1, sizeof *block->calibration) : NULL;
-    if (shape->has_confidence && block->calibration == NULL) {
+    block->cells = shape->has_confidence ? calloc(1, sizeof *block->cells) : NULL;
+    if (shape->has_confidence && block->cells == NULL) {
         free(block);
         return NULL;
     }
@@ -60,7 +60,7 @@ void tbk_block_destroy(struct tbk_block *block)
     }
     free(block->all.days);
     free(block->day_sums);
-    free(block->calibration);
+    free(block->cells);
     free(block);
 }
 
@@ -187,8 +187,8 @@ bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape
         }
     }
     tbk_sums_add(&block->all.sums, row);
-    if (block->calibration != NULL) {
-        tbk_calibration_add(block->calibration, row);
+    if (block->cells != NULL) {
+        tbk_cells_add(block->cells, row);
     }
     block->first = block->rows == 0 ? tbk_key_of(row) : block->first;
     block->last = tbk_key_of(row);
@@ -213,7 +213,7 @@ size_t tbk_block_bytes(const struct tbk_block *block)
 {
     size_t bytes = sizeof *block + group_bytes(&block->all);
     bytes += block->day_sums != NULL ? block->all.day_count * sizeof *block->day_sums : 0;
-    bytes += block->calibration != NULL ? sizeof *block->calibration : 0;
+    bytes += block->cells != NULL ? sizeof *block->cells : 0;
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
         const struct tbk_groups *groups = &block->groups[i];
         bytes += groups->capacity * sizeof *groups->items;
@@ -222,45 +222,4 @@ size_t tbk_block_bytes(const struct tbk_block *block)
         }
     }
     return bytes;
-}
-
-/* The cell with k/100 <= confidence < (k+1)/100; the last one includes 1. */
-static int cell_of(double confidence)
-{
-    int cell = (int)(confidence * TBK_CALIBRATION_CELLS);
-    if (confidence < cell / (double)TBK_CALIBRATION_CELLS) {
-        cell--;
-    } else if (confidence >= (cell + 1) / (double)TBK_CALIBRATION_CELLS) {
-        cell++;
-    }
-    return cell < TBK_CALIBRATION_CELLS ? cell : TBK_CALIBRATION_CELLS - 1;
-}
-
-void tbk_calibration_add(struct tbk_calibration *calibration, const struct tbk_row *row)
-{
-    const double confidence = row->values[TBK_TRADE_CONFIDENCE];
-    if (row->kind == TBK_KIND_OTHER || !(confidence >= 0.0 && confidence <= 1.0)) {
-        return;
-    }
-    const bool is_win = row->kind == TBK_KIND_WIN;
-    const double missed = confidence - (is_win ? 1.0 : 0.0);
-    const int cell = cell_of(confidence);
-    calibration->wins += is_win;
-    calibration->losses += !is_win;
-    calibration->squared_error += missed * missed;
-    calibration->cells[cell].n++;
-    calibration->cells[cell].wins += is_win;
-    calibration->cells[cell].confidence += confidence;
-}
-
-void tbk_calibration_merge(struct tbk_calibration *calibration, const struct tbk_calibration *next)
-{
-    calibration->wins += next->wins;
-    calibration->losses += next->losses;
-    calibration->squared_error += next->squared_error;
-    for (int i = 0; i < TBK_CALIBRATION_CELLS; i++) {
-        calibration->cells[i].n += next->cells[i].n;
-        calibration->cells[i].wins += next->cells[i].wins;
-        calibration->cells[i].confidence += next->cells[i].confidence;
-    }
 }

@@ -7,8 +7,7 @@
 
 #include <stdbool.h>
 
-#include "analytics/analytics.h"
-#include "analytics/sums.h"
+#include "analytics/cells.h"
 
 /* Which rows a block takes, and which sums it keeps. */
 struct tbk_series_limits {
@@ -56,7 +55,7 @@ struct tbk_block {
     struct tbk_group all;
     struct tbk_sums *day_sums; /* one for each of all.days; NULL: there are too many days */
     struct tbk_groups groups[TBK_SERIES_DIMENSIONS_MAX];
-    struct tbk_calibration *calibration; /* NULL without confidence */
+    struct tbk_cells *cells; /* NULL without confidence */
 };
 
 /* UTC day since 1970-01-01 of a time. */
@@ -77,9 +76,5 @@ bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape
 const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code);
 /* Bytes of memory. */
 size_t tbk_block_bytes(const struct tbk_block *block);
-
-/* Counts a win or loss that has a confidence from 0 to 1; others are left out. */
-void tbk_calibration_add(struct tbk_calibration *calibration, const struct tbk_row *row);
-void tbk_calibration_merge(struct tbk_calibration *calibration, const struct tbk_calibration *next);
 
 #endif

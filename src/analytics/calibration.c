@@ -1,21 +1,43 @@
 /* How well confidence predicts the outcome. */
 #include "analytics/internal.h"
 
+struct calibrating {
+    struct tbk_calibration calibration;
+    struct tbk_cells rows; /* visited one by one */
+};
+
 static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
 {
+    struct calibrating *calibrating = state;
     /* Only blocks as a whole have cells; a piece of a block's rows is smaller. */
     const bool is_block = piece->block != NULL && piece->sums == &piece->block->all.sums;
     if (!is_block) {
         return TBK_VISIT_DESCEND;
     }
-    tbk_calibration_merge(state, piece->block->calibration);
+    tbk_cells_add_to(piece->block->cells, &calibrating->calibration);
     return TBK_VISIT_DONE;
 }
 
 static enum tbk_visit visit_row(void *state, const struct tbk_row *row)
 {
-    tbk_calibration_add(state, row);
+    struct calibrating *calibrating = state;
+    tbk_cells_add(&calibrating->rows, row);
     return TBK_VISIT_DONE;
+}
+
+static enum tbk_status calibrate(struct tbk_series *series, const struct tbk_selection *selection,
+                                 struct tbk_calibration *ret_calibration, struct tbk_error *error)
+{
+    struct calibrating calibrating = {0};
+    const struct tbk_visitor visitor = {.columns = 1U << TBK_COLUMN_KIND |
+                                                   1U << (TBK_COLUMN_VALUE + TBK_TRADE_CONFIDENCE),
+                                        .piece = visit_piece,
+                                        .row = visit_row,
+                                        .state = &calibrating};
+    const enum tbk_status status = tbk_walk(series, selection, &visitor, error);
+    tbk_cells_add_to(&calibrating.rows, &calibrating.calibration);
+    *ret_calibration = calibrating.calibration;
+    return status;
 }
 
 enum tbk_status tbk_analytics_calibration(struct tbk_analytics *analytics, struct tbk_session *session,
@@ -35,12 +57,7 @@ enum tbk_status tbk_analytics_calibration(struct tbk_analytics *analytics, struc
         struct tbk_days days;
         status = tbk_query_total(series, query, &selection, &tally, &basis, &days, error);
         if (status == TBK_OK) {
-            const struct tbk_visitor visitor = {.columns = 1U << TBK_COLUMN_KIND |
-                                                           1U << (TBK_COLUMN_VALUE + TBK_TRADE_CONFIDENCE),
-                                                .piece = visit_piece,
-                                                .row = visit_row,
-                                                .state = &calibration};
-            status = tbk_walk(series, &selection, &visitor, error);
+            status = calibrate(series, &selection, &calibration, error);
         }
     }
     tbk_query_end(analytics, session);

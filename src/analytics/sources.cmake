@@ -5,6 +5,7 @@ tbk_layer(analytics
     analytics/block.c
     analytics/calendar.c
     analytics/calibration.c
+    analytics/cells.c
     analytics/columns.c
     analytics/count.c
     analytics/dictionary.c
