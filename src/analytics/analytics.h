@@ -5,8 +5,9 @@
  * Three series are kept beside the database: closed trades by exit time, graded
  * theory records by creation time, signals by their time. Each is sorted by (time,
  * id) and cut into blocks; a block's columns lie in an unnamed scratch file, its
- * sums in memory. A query adds up whole blocks and reads only the blocks that a
- * window cuts. The tables stay the truth: series are made from them when the
+ * sums in memory, but for the calibration of each value of a dimension, which lies
+ * in the file. A query adds up whole blocks and reads only the rows of blocks that
+ * a window cuts. The tables stay the truth: series are made from them when the
  * server starts, and before every query the rows that the database reports as
  * changed (tb_events, tb_changes) are brought up to date, so that an answer is
  * what plain SQL in the same snapshot would give.

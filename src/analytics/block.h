@@ -72,7 +72,7 @@ void tbk_block_destroy(struct tbk_block *block);
  * then only be destroyed. */
 bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape,
                    const struct tbk_series_limits *limits, const struct tbk_row *row);
-/* NULL: no row has this value. The dimension's values must not be too many. */
+/* NULL: no row has this value, or the values of the dimension are too many. */
 const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code);
 /* Bytes of memory. */
 size_t tbk_block_bytes(const struct tbk_block *block);

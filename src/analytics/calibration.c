@@ -2,19 +2,38 @@
 #include "analytics/internal.h"
 
 struct calibrating {
+    const struct tbk_series *series;
+    const struct tbk_selection *selection;
     struct tbk_calibration calibration;
     struct tbk_cells rows; /* visited one by one */
+    enum tbk_status status;
+    struct tbk_error *error;
 };
 
 static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
 {
     struct calibrating *calibrating = state;
-    /* Only blocks as a whole have cells; a piece of a block's rows is smaller. */
-    const bool is_block = piece->block != NULL && piece->sums == &piece->block->all.sums;
-    if (!is_block) {
+    const struct tbk_selection *selection = calibrating->selection;
+    const struct tbk_block *block = piece->block;
+    if (block == NULL) { /* days have no cells */
         return TBK_VISIT_DESCEND;
     }
-    tbk_cells_add_to(piece->block->cells, &calibrating->calibration);
+    if (selection->dimension < 0) {
+        tbk_cells_add_to(block->cells, &calibrating->calibration);
+        return TBK_VISIT_DONE;
+    }
+    if (block->slot < 0) { /* groups have none before they are in the scratch file */
+        return TBK_VISIT_DESCEND;
+    }
+    const unsigned dimension = (unsigned)selection->dimension;
+    const struct tbk_group *group = tbk_block_group(block, dimension, selection->code);
+    struct tbk_cells cells;
+    calibrating->status =
+        tbk_series_read_cells(calibrating->series, block, dimension, group, &cells, calibrating->error);
+    if (calibrating->status != TBK_OK) {
+        return TBK_VISIT_STOP;
+    }
+    tbk_cells_add_to(&cells, &calibrating->calibration);
     return TBK_VISIT_DONE;
 }
 
@@ -28,7 +47,7 @@ static enum tbk_visit visit_row(void *state, const struct tbk_row *row)
 static enum tbk_status calibrate(struct tbk_series *series, const struct tbk_selection *selection,
                                  struct tbk_calibration *ret_calibration, struct tbk_error *error)
 {
-    struct calibrating calibrating = {0};
+    struct calibrating calibrating = {.series = series, .selection = selection, .error = error};
     const struct tbk_visitor visitor = {.columns = 1U << TBK_COLUMN_KIND |
                                                    1U << (TBK_COLUMN_VALUE + TBK_TRADE_CONFIDENCE),
                                         .piece = visit_piece,
@@ -37,7 +56,7 @@ static enum tbk_status calibrate(struct tbk_series *series, const struct tbk_sel
     const enum tbk_status status = tbk_walk(series, selection, &visitor, error);
     tbk_cells_add_to(&calibrating.rows, &calibrating.calibration);
     *ret_calibration = calibrating.calibration;
-    return status;
+    return status != TBK_OK ? status : calibrating.status;
 }
 
 enum tbk_status tbk_analytics_calibration(struct tbk_analytics *analytics, struct tbk_session *session,

@@ -1,7 +1,7 @@
 /*
- * A file without a name beside the database, for columns that would cost too much
- * memory. It is gone with the process. It is read and written, not mapped, so
- * that a full disk is an error and not a signal.
+ * A file without a name beside the database, for what would cost too much memory.
+ * It is gone with the process. It is read and written, not mapped, so that a full
+ * disk is an error and not a signal.
  */
 #ifndef TBK_ANALYTICS_SCRATCH_H
 #define TBK_ANALYTICS_SCRATCH_H

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analytics/group_cells.h"
 #include "analytics/scratch.h"
 
 static enum tbk_status out_of_memory(struct tbk_error *error)
@@ -19,6 +20,8 @@ enum tbk_status tbk_series_init(struct tbk_series *series, struct tbk_series_sha
         !tbk_columns_init(&series->work, &series->shape, limits.rows_max)) {
         return out_of_memory(error);
     }
+    series->slot_bytes =
+        (int64_t)(series->work.offsets[TBK_SERIES_COLUMNS] + tbk_group_cells_bytes_max(&series->shape, &limits));
     return tbk_scratch_open(path, &series->fd, error);
 }
 
@@ -51,7 +54,13 @@ void tbk_series_fini(struct tbk_series *series)
 
 static int64_t slot_offset(const struct tbk_series *series, int64_t slot)
 {
-    return slot * (int64_t)series->work.offsets[TBK_SERIES_COLUMNS];
+    return slot * series->slot_bytes;
+}
+
+/* Where the calibration of a slot's groups begins. */
+static int64_t cells_offset(const struct tbk_series *series, int64_t slot)
+{
+    return slot_offset(series, slot) + (int64_t)series->work.offsets[TBK_SERIES_COLUMNS];
 }
 
 static int64_t take_slot(struct tbk_series *series)
@@ -74,7 +83,7 @@ static void give_slot(struct tbk_series *series, int64_t slot)
     series->free_slots[series->free_slot_count++] = slot;
 }
 
-/* Writes the block's columns into a slot. */
+/* Writes the block's columns and the calibration of its groups into a slot. */
 static enum tbk_status store(struct tbk_series *series, struct tbk_block *block, const struct tbk_columns *columns,
                              struct tbk_error *error)
 {
@@ -87,8 +96,12 @@ static enum tbk_status store(struct tbk_series *series, struct tbk_block *block,
             return status;
         }
     }
-    block->slot = slot;
-    return TBK_OK;
+    const enum tbk_status status =
+        tbk_group_cells_write(series->fd, cells_offset(series, slot), block, columns, error);
+    if (status == TBK_OK) {
+        block->slot = slot;
+    }
+    return status;
 }
 
 enum tbk_status tbk_series_read(struct tbk_series *series, const struct tbk_block *block, unsigned columns,
@@ -117,6 +130,14 @@ enum tbk_status tbk_series_read(struct tbk_series *series, const struct tbk_bloc
     }
     *ret_columns = &series->work;
     return TBK_OK;
+}
+
+enum tbk_status tbk_series_read_cells(const struct tbk_series *series, const struct tbk_block *block,
+                                      unsigned dimension, const struct tbk_group *group,
+                                      struct tbk_cells *ret_cells, struct tbk_error *error)
+{
+    return tbk_group_cells_read(series->fd, cells_offset(series, block->slot), block, dimension, group, ret_cells,
+                                error);
 }
 
 /* Puts a block into the list; takes it over in any case. */

@@ -1,7 +1,7 @@
 /*
  * A series: rows sorted by (time, id), cut into blocks. The last block grows in
- * memory; the columns of the others are in a scratch file. Used under the lock
- * of the analytics.
+ * memory; the columns of the others, and the calibration of their groups, are in a
+ * scratch file. Used under the lock of the analytics.
  *
  * A failed call leaves the series damaged; it can then only be destroyed, or
  * cleared and filled again.
@@ -24,6 +24,7 @@ struct tbk_series {
     const struct tbk_block *work_block;
     unsigned work_columns; /* those that were read */
     int fd;
+    int64_t slot_bytes; /* from one slot to the next */
     int64_t slot_count;
     int64_t *free_slots;
     size_t free_slot_count, free_slot_capacity;
@@ -53,6 +54,11 @@ enum tbk_status tbk_series_apply(struct tbk_series *series, struct tbk_batch *ba
  * series. */
 enum tbk_status tbk_series_read(struct tbk_series *series, const struct tbk_block *block, unsigned columns,
                                 const struct tbk_columns **ret_columns, struct tbk_error *error);
+
+/* Reads the calibration of a group of a block that has a slot. */
+enum tbk_status tbk_series_read_cells(const struct tbk_series *series, const struct tbk_block *block,
+                                      unsigned dimension, const struct tbk_group *group,
+                                      struct tbk_cells *ret_cells, struct tbk_error *error);
 
 /* Bytes of memory. */
 size_t tbk_series_bytes(const struct tbk_series *series);

@@ -12,6 +12,7 @@ tbk_layer(analytics
     analytics/equity.c
     analytics/follow.c
     analytics/gate.c
+    analytics/group_cells.c
     analytics/performance.c
     analytics/periods.c
     analytics/query.c
