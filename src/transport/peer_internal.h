@@ -20,11 +20,13 @@
 
 enum { TBK_PEER_INPUT_BYTES = 4096 };
 
-/* One frame to write, whole: own, or shared with other peers. Also the handshake. */
+/* One frame to write, whole: own, or shared with other peers. Also the handshake, and
+ * several frames one after the other. */
 struct tbk_peer_frame {
     struct tbk_peer_frame *next;
     const uint8_t *bytes;
     size_t length;
+    unsigned frames;                 /* that bytes are */
     struct tbk_shared_frame *shared; /* what bytes are of, or NULL */
     size_t counted;                  /* in the budget */
     uint8_t own[];
@@ -68,7 +70,7 @@ struct tbk_peer_writer {
     size_t unread_bytes;
     bool held;                  /* in a thread's list of peers to write to */
     struct tbk_peer *next_held; /* in that list */
-    unsigned writing;           /* frames of the running write */
+    unsigned writing;           /* items of the list in the running write */
     size_t write_offset;        /* of these already written */
     int64_t write_end_us;       /* when the peer must have taken them */
 };

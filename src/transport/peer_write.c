@@ -1,10 +1,12 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "transport/frame.h"
 #include "transport/peer_internal.h"
 
 enum {
-    FRAMES_PER_WRITE = 8, /* as many buffers as nng takes at once */
+    FRAMES_PER_WRITE = 8,                      /* as many buffers as nng takes at once */
+    JOINED_BYTES_MAX = TBK_BUDGET_SMALL_BYTES, /* copied sooner than written twice; none of them is counted */
     UNREAD_FRAMES_MAX = 64,
     UNREAD_BYTES_MAX = 1 << 20,
 };
@@ -16,7 +18,7 @@ struct tbk_peer_frame *tbk_peer_frame_create(size_t length)
 {
     struct tbk_peer_frame *frame = malloc(sizeof *frame + length);
     if (frame != NULL)
-        *frame = (struct tbk_peer_frame){.bytes = frame->own, .length = length};
+        *frame = (struct tbk_peer_frame){.bytes = frame->own, .length = length, .frames = 1};
     return frame;
 }
 
@@ -43,7 +45,7 @@ static void append(struct tbk_peer *peer, struct tbk_peer_frame *frame)
     tbk_streams_owe(peer->streams);
     *writer->last = frame;
     writer->last = &frame->next;
-    writer->unread_frames++;
+    writer->unread_frames += frame->frames;
     writer->unread_bytes += frame->length;
 }
 
@@ -55,7 +57,7 @@ static void drop(struct tbk_peer *peer, struct tbk_peer_frame **link)
     *link = frame->next;
     if (*link == NULL)
         writer->last = link;
-    writer->unread_frames--;
+    writer->unread_frames -= frame->frames;
     writer->unread_bytes -= frame->length;
     tbk_peer_frame_free(peer, frame);
     tbk_streams_paid(peer->streams);
@@ -79,6 +81,49 @@ static void drop_oldest(struct tbk_peer *peer, size_t length)
     while (*link != NULL && (writer->unread_frames >= TBK_SUBSCRIBER_FRAMES_MAX ||
                              writer->unread_bytes + length > TBK_SUBSCRIBER_BYTES_MAX))
         drop(peer, link);
+}
+
+/* Under the lock. How many of the first replies to join: none if one write takes all. */
+static unsigned replies_to_join(const struct tbk_peer_writer *writer, size_t *ret_bytes)
+{
+    unsigned count = 0;
+    size_t bytes = 0;
+    for (const struct tbk_peer_frame *frame = writer->first;
+         frame != NULL && frame->shared == NULL && bytes + frame->length <= JOINED_BYTES_MAX;
+         frame = frame->next) {
+        bytes += frame->length;
+        count++;
+    }
+    *ret_bytes = bytes;
+    return count > FRAMES_PER_WRITE ? count : 0;
+}
+
+/* Under the lock, no write runs. Many small replies become one, to leave in one write.
+ * Without memory they stay as they are. */
+static void join_replies(struct tbk_peer *peer)
+{
+    struct tbk_peer_writer *writer = &peer->writer;
+    size_t bytes;
+    const unsigned count = replies_to_join(writer, &bytes);
+    struct tbk_peer_frame *joined = count > 0 ? tbk_peer_frame_create(bytes) : NULL;
+    if (joined == NULL)
+        return;
+    joined->frames = 0;
+    uint8_t *end = joined->own;
+    tbk_streams_owe(peer->streams);
+    for (unsigned i = 0; i < count; i++) {
+        struct tbk_peer_frame *frame = writer->first;
+        memcpy(end, frame->bytes, frame->length);
+        end += frame->length;
+        joined->frames += frame->frames;
+        writer->first = frame->next;
+        tbk_peer_frame_free(peer, frame);
+        tbk_streams_paid(peer->streams);
+    }
+    joined->next = writer->first;
+    writer->first = joined;
+    if (joined->next == NULL)
+        writer->last = &joined->next;
 }
 
 /* The chain ---------------------------------------------------------------- */
@@ -107,6 +152,7 @@ static void continue_write(struct tbk_peer *peer)
 static void start_write(struct tbk_peer *peer)
 {
     struct tbk_peer_writer *writer = &peer->writer;
+    join_replies(peer);
     writer->writing = 0;
     for (struct tbk_peer_frame *frame = writer->first; frame != NULL && writer->writing < FRAMES_PER_WRITE;
          frame = frame->next)
@@ -208,7 +254,7 @@ void tbk_peer_offer(struct tbk_peer *peer, struct tbk_shared_frame *shared)
     /* A peer that is not closed has its reading chain, hence a reference. */
     struct tbk_peer_frame *frame = peer->writer.subscribed && !peer->closed ? malloc(sizeof *frame) : NULL;
     if (frame != NULL) {
-        *frame = (struct tbk_peer_frame){.shared = shared};
+        *frame = (struct tbk_peer_frame){.shared = shared, .frames = 1};
         frame->bytes = tbk_shared_frame_bytes(shared, peer->ipc, &frame->length);
         tbk_shared_frame_hold(shared);
         drop_oldest(peer, frame->length);
