@@ -40,13 +40,13 @@ static int compare_changes(const void *a, const void *b)
     return (left->id > right->id) - (left->id < right->id);
 }
 
-/* How many of the changes, from this one on, are of ids that follow each other, or
- * the same, in one series. */
+/* How many of the changes, ascending, from this one on are of ids that follow each
+ * other, or the same, in one series. Unsigned: ids may lie further apart than int64_t. */
 static size_t run_length(const struct tbk_series_change *changes, size_t count)
 {
     size_t length = 1;
     while (length < count && changes[length].series == changes[0].series &&
-           changes[length].id - changes[length - 1].id <= 1) {
+           (uint64_t)changes[length].id - (uint64_t)changes[length - 1].id <= 1) {
         length++;
     }
     return length;
