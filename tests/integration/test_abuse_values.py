@@ -2,8 +2,10 @@
 wrong, and no effect. Good values at the edge are accepted."""
 
 import base64
+import contextlib
 import itertools
 import math
+import sqlite3
 
 import book
 import pytest
@@ -154,16 +156,22 @@ def stored(client):
     return {resource.name: new_key(client, resource) for resource in RESOURCES.values()}
 
 
-@pytest.fixture
-def unchanged(server, stored):
-    """No row is added, changed or removed while the test runs."""
-    file = book.File(server.db)
+@pytest.fixture(scope="module")
+def reader(server):
+    """A connection to the file. Opening one for each look would take most of the time
+    of the tests below."""
+    with contextlib.closing(sqlite3.connect(f"file:{server.db}?mode=ro", uri=True)) as connection:
+        yield connection
 
+
+@pytest.fixture
+def unchanged(reader, stored):
+    """No row is added, changed or removed while the test runs."""
     def look():
-        return [file.query(f"SELECT count(*), max(rowid) FROM {table}") for table in TABLES] + [
-            file.query("SELECT * FROM signals WHERE id=?", stored["signal"]["id"]),
-            file.query("SELECT * FROM patterns"), file.query("SELECT * FROM risk_book_snapshots"),
-            file.query("SELECT * FROM model_deployments")]
+        return [reader.execute(f"SELECT count(*), max(rowid) FROM {table}").fetchall() for table in TABLES] + [
+            reader.execute("SELECT * FROM signals WHERE id=?", [stored["signal"]["id"]]).fetchall()] + [
+            reader.execute(f"SELECT * FROM {table}").fetchall()
+            for table in ("patterns", "risk_book_snapshots", "model_deployments")]
 
     before = look()
     yield
