@@ -1,8 +1,10 @@
 """What the analytics must answer, computed once more from the rows of a database
-with Python's fractions and statistics and with scipy: nothing is shared with the
-server but the definitions in analytics.proto.
+with Python's whole numbers and with scipy: nothing is shared with the server but the
+definitions in analytics.proto.
 
-Expected messages are dicts; None means that the field is absent.
+Sums are exact: every double is a whole number of the smallest one, 2^-1074, and what
+is called exact below is that number. Expected messages are dicts; None means that
+the field is absent.
 """
 
 import bisect
@@ -10,7 +12,6 @@ import datetime
 import itertools
 import math
 import sqlite3
-import statistics
 from collections import namedtuple
 from fractions import Fraction
 
@@ -19,6 +20,7 @@ import pytest
 from scipy import special, stats
 
 DAY = 86_400_000_000  # microseconds
+SMALLEST = 1 << 1074  # so many of the smallest double are 1
 EPOCH = datetime.datetime(1970, 1, 1)
 DIMENSIONS = ["strategy", "symbol", "session", "tier", "direction", "exit_reason", "model_version"]
 POWER = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
@@ -88,15 +90,28 @@ def days_of(trades, start, end):
 
 
 def ratio(a, b):
-    return None if a is None or b is None or b == 0 else float(a) / float(b)
+    return None if a is None or b is None or b == 0 else a / b
+
+
+def exact(value):
+    numerator, denominator = float(value).as_integer_ratio()
+    return numerator * (SMALLEST // denominator)
 
 
 def mean(values):
-    return None if not values else float(sum(map(Fraction, values)) / len(values))
+    """Of exact values."""
+    return None if not values else sum(values) / (SMALLEST * len(values))
+
+
+def variance(values):
+    """Of at least two exact values."""
+    n = len(values)
+    return (n * sum(v * v for v in values) - sum(values) ** 2) / (SMALLEST * SMALLEST * n * (n - 1))
 
 
 def deviation(values):
-    return None if len(values) < 2 else statistics.stdev(map(Fraction, values))
+    """Of exact values."""
+    return None if len(values) < 2 else math.sqrt(variance(values))
 
 
 def wilson(successes, n):
@@ -109,16 +124,17 @@ def proportion(successes, n):
 
 
 def per_deviation(figure, values):
-    """figure / s, where s below 1e-12 of the mean is rounding."""
+    """figure / s of exact values, where s below 1e-12 of the mean is rounding."""
     spread = deviation(values)
     return None if spread is None or spread <= 1e-12 * abs(mean(values)) else figure / spread
 
 
 def falls(steps):
-    """After each step, how far the cumulated curve is below its highest value."""
-    total = high = Fraction(0)
+    """After each exact step, the cumulated curve and how far it is below its highest
+    value, both exact."""
+    total = high = 0
     for step in steps:
-        total += Fraction(step)
+        total += step
         high = max(high, total)
         yield total, high - total
 
@@ -137,7 +153,7 @@ def drawdown(trades, steps):
     begin = trades[0 if peak is None else peak].exit
     finish = trades[-1 if recovery is None else recovery].exit
     return {
-        "depth": float(depth),
+        "depth": depth / SMALLEST,
         "peak_time": None if peak is None else trades[peak].exit,
         "trough_time": trades[trough].exit,
         "recovery_time": None if recovery is None else trades[recovery].exit,
@@ -147,12 +163,12 @@ def drawdown(trades, steps):
 
 def profit(trades, unit):
     trades = [t for t in trades if getattr(t, unit) is not None]
-    values = [Fraction(getattr(t, unit)) for t in trades]
-    win, loss = (mean([getattr(t, unit) for t in trades if t.outcome == o]) for o in ("win", "loss"))
+    values = [exact(getattr(t, unit)) for t in trades]
+    win, loss = (mean([v for t, v in zip(trades, values) if t.outcome == o]) for o in ("win", "loss"))
     gain, lost = sum(v for v in values if v > 0), sum(v for v in values if v < 0)
     return {
-        "n": len(values), "total": float(sum(values)), "mean": mean(values), "standard_deviation": deviation(values),
-        "mean_win": win, "mean_loss": loss, "gross_gain": float(gain), "gross_loss": float(lost),
+        "n": len(values), "total": sum(values) / SMALLEST, "mean": mean(values), "standard_deviation": deviation(values),
+        "mean_win": win, "mean_loss": loss, "gross_gain": gain / SMALLEST, "gross_loss": lost / SMALLEST,
         "profit_factor": ratio(gain, -lost), "payoff": ratio(win, loss and abs(loss)),
         "max_drawdown": drawdown(trades, values),
     }
@@ -161,13 +177,14 @@ def profit(trades, unit):
 def performance(trades, days, risk_free_rate=0.0):
     count = {o: sum(t.outcome == o for t in trades) for o in ("win", "loss", "breakeven")}
     percent = profit(trades, "percent")
-    r = [t.r for t in trades if t.r is not None]
-    daily = {day: Fraction(0) for day in days}
+    r = [exact(t.r) for t in trades if t.r is not None]
+    daily = dict.fromkeys(days, 0)
     for trade in trades:
-        daily[trade.exit // DAY] += Fraction(trade.percent or 0)
-    free = Fraction(100 * risk_free_rate / 365)
+        daily[trade.exit // DAY] += exact(trade.percent or 0)
+    free = exact(100 * risk_free_rate / 365)
     excess = [value - free for value in daily.values()]
-    downside = math.sqrt(sum(min(e, 0) ** 2 for e in excess) / len(excess)) if excess else None
+    squares = sum(min(e, 0) ** 2 for e in excess)
+    downside = math.sqrt(squares / (SMALLEST * SMALLEST * len(excess))) if excess else None
     year = math.sqrt(365)
     depth = percent["max_drawdown"] and percent["max_drawdown"]["depth"]
     sharpe = per_deviation(mean(excess), list(daily.values()))
@@ -221,9 +238,9 @@ def mean_difference(a, b):
     names = ["value", "lower", "upper", "statistic", "degrees_of_freedom", "p_value", "minimum_detectable_effect"]
     result = dict.fromkeys(names)
     if a and b:
-        result["value"] = mean(a) - mean(b)
-    if len(a) > 1 and len(b) > 1 and (statistics.pvariance(a) or statistics.pvariance(b)):
-        parts = [statistics.variance(x) / len(x) for x in (a, b)]
+        result["value"] = mean(list(map(exact, a))) - mean(list(map(exact, b)))
+    parts = [variance(list(map(exact, x))) / len(x) for x in (a, b) if len(x) > 1]
+    if len(parts) == 2 and any(parts):
         error = math.sqrt(sum(parts))
         free = sum(parts) ** 2 / sum(v**2 / (len(x) - 1) for v, x in zip(parts, (a, b)))
         test = stats.ttest_ind(a, b, equal_var=False)
@@ -267,7 +284,7 @@ def theory_ranks(records, min_n=1, by_lower_bound=False):
             test, _, p_value = proportion_test([correct, all_correct - correct], [n, all_n - n])
         ranks.append({
             "theory_name": name, "correct": correct, "accuracy": proportion(correct, n),
-            "mean_contribution": mean([r.contribution for r in own]),
+            "mean_contribution": mean([exact(r.contribution) for r in own]),
             "lift": ratio(correct / n, all_correct / all_n), "p_value": p_value, "test": test,
         })
     tested = [r for r in ranks if r["p_value"] is not None]
@@ -285,7 +302,8 @@ def theory_ranks(records, min_n=1, by_lower_bound=False):
 def calibration(trades, bins=10):
     trades = [t for t in trades if t.outcome != "breakeven"]
     wins = sum(t.outcome == "win" for t in trades)
-    brier = mean([(Fraction(t.confidence) - (t.outcome == "win")) ** 2 for t in trades])
+    squares = sum((exact(t.confidence) - exact(t.outcome == "win")) ** 2 for t in trades)
+    brier = squares / (SMALLEST * SMALLEST * len(trades)) if trades else None
     rate = wins / len(trades) if trades else 0
     edges = [i / bins for i in range(bins + 1)]
     cells = [[] for _ in range(bins)]
@@ -296,7 +314,7 @@ def calibration(trades, bins=10):
         "brier_skill_score": 1 - brier / (rate * (1 - rate)) if 0 < rate < 1 else None,
         "bins": [{
             "confidence_min": edges[i], "confidence_max": edges[i + 1],
-            "mean_confidence": mean([t.confidence for t in cell]),
+            "mean_confidence": mean([exact(t.confidence) for t in cell]),
             "win_rate": proportion(sum(t.outcome == "win" for t in cell), len(cell)),
         } for i, cell in enumerate(cells)],
     }
@@ -306,7 +324,7 @@ def equity(trades, span=None, first_day=0):
     """The points; span days of one point, or None when each trade is one. A trade
     without a value does not move its curve."""
     points, keys = [], []
-    curves = {unit: list(falls([getattr(t, unit) or 0 for t in trades])) for unit in ("percent", "usd")}
+    curves = {unit: list(falls([exact(getattr(t, unit) or 0) for t in trades])) for unit in ("percent", "usd")}
     for i, trade in enumerate(trades):
         keys.append(i if span is None else (trade.exit // DAY - first_day) // span)
     for key, members in itertools.groupby(range(len(trades)), lambda i: keys[i]):
@@ -315,8 +333,8 @@ def equity(trades, span=None, first_day=0):
         point = {"time": trades[last].exit, "trades": last + 1}
         for unit, curve in curves.items():
             moved = [i for i in members if getattr(trades[i], unit) is not None] or [last]
-            point[f"equity_{unit}"] = float(curve[last][0])
-            point[f"drawdown_{unit}"] = float(max(curve[i][1] for i in moved))
+            point[f"equity_{unit}"] = curve[last][0] / SMALLEST
+            point[f"drawdown_{unit}"] = max(curve[i][1] for i in moved) / SMALLEST
         points.append(point)
     return points
 
