@@ -10,7 +10,7 @@ FIGURES = []
 STARTED = time.monotonic()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def figure():
     """figure(text) notes something measured, with the time of the run."""
     return lambda text: FIGURES.append(f"{time.monotonic() - STARTED:6.1f} s  {text}")

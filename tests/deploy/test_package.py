@@ -1,11 +1,16 @@
-"""The Debian packages, made by CPack, in a new Debian of this machine's release."""
+"""The Debian packages, made by CPack, in a new Debian of this machine's release, which is
+then booted. The tests build on each other."""
 
 import contextlib
+import json
 import pathlib
 import re
 import shutil
 import subprocess
+import time
 
+import boot
+import engine
 import machine
 import pytest
 
@@ -114,6 +119,116 @@ def test_installed_server_serves_with_its_configuration(installed, figure):
         server.communicate(timeout=60)
     assert server.returncode == 0
     figure("installed package serves in a new " + release())
+
+
+@pytest.fixture(scope="module")
+def booted(installed, figure):
+    machine.need("systemd-nspawn", "nsenter")
+    begun = time.monotonic()
+    with boot.boot(installed.folder) as booted:
+        figure(f"booted to {booted.state()} after {time.monotonic() - begun:.1f} s")
+        yield booted
+
+
+def call(booted, method, **request):
+    return json.loads(booted.run("tradebook", "call", method, json.dumps(request)).stdout)
+
+
+def told(booted, *properties):
+    """What systemd says of the service."""
+    said = booted.run("systemctl", "show", "tradebook", *(f"--property={name}" for name in properties)).stdout
+    return [dict(line.split("=", 1) for line in said.splitlines())[name] for name in properties]
+
+
+def journal(booted, which):
+    booted.run("journalctl", "--sync")
+    return booted.run("journalctl", "--boot", "--output=cat", which).stdout
+
+
+def test_systemd_starts_the_service_and_it_serves(booted, figure):
+    begun = time.monotonic()
+    booted.run("systemctl", "enable", "--now", "tradebook")
+    assert told(booted, "ActiveState", "SubState", "NRestarts") == ["active", "running", "0"]
+    assert call(booted, "grpc.health.v1.Health/Check") == {"status": "SERVING"}
+    figure(f"started by systemd and answered after {time.monotonic() - begun:.2f} s")
+    said = booted.run("systemd-analyze", "security", "tradebook").stdout
+    figure("systemd-analyze security, loaded: " + re.search(r"Overall exposure level.*: ([\d.]+)", said)[1])
+
+
+def test_service_runs_as_its_user_without_capabilities(booted):
+    pid = told(booted, "MainPID")[0]
+    status = dict(line.split(":\t", 1) for line in booted.run("cat", f"/proc/{pid}/status").stdout.splitlines())
+    user = booted.run("id", "-u", "tradebook").stdout.strip()
+    assert user != "0" and status["Uid"].split() == [user] * 4
+    assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+
+def test_killed_service_is_started_again_with_its_record(booted, figure):
+    created = call(booted, "SignalService/CreateSignal", signal={
+        "symbol": "BTC-USD", "direction": "DIRECTION_LONG", "confidence": 0.5, "tier": "TIER_LOW",
+        "ensemblePrediction": 0.5, "entryPrice": 64000})
+    before = told(booted, "MainPID")
+    begun = time.monotonic()
+    booted.run("systemctl", "kill", "--signal=KILL", "tradebook")
+    engine.wait_until("systemd has started it again",
+                      lambda: told(booted, "NRestarts", "ActiveState") == ["1", "active"], 30)
+    assert call(booted, "SignalService/GetSignal", id=created["id"]) == created
+    figure(f"killed, started again by systemd, answered after {time.monotonic() - begun:.1f} s")
+    assert told(booted, "MainPID") != before
+
+
+def test_stopped_service_ends_with_status_0(booted):
+    booted.run("systemctl", "stop", "tradebook")
+    # ExecMainCode 1: it exited, rather than was killed.
+    assert told(booted, "ActiveState", "Result", "ExecMainCode", "ExecMainStatus") == ["inactive", "success", "1", "0"]
+
+
+def test_log_is_in_the_journal(booted):
+    said = journal(booted, "--unit=tradebook")
+    for words in ("INFO ready", "INFO stopping", "code=killed, status=9/KILL"):
+        assert words in said
+
+
+# Tried by a shell in place of the server, under everything else that the unit says.
+# An address of this machine stands for one outside: packets to it are dropped, which
+# only a limit of time ends, where they would be refused without the filter.
+PROBE = """
+try() { name=$1; shift; if said=$("$@" 2>&1 >/dev/null); then echo "$name: done"
+    else said=${said##*: }; echo "$name: ${said:-nothing}"; fi; }
+try data touch /var/lib/tradebook/probe
+try backups touch /var/backups/tradebook/probe
+try programs touch /usr/probe
+try configuration touch /etc/tradebook/probe
+try beside touch /var/lib/probe
+try home ls /home/someone
+try temporary ls /tmp/seen
+try namespace unshare --user true
+try setuid chmod u+s /var/lib/tradebook/probe
+try scheduler chrt --batch 0 true
+try clock date --set=2030-01-01
+try inside bash -c '>/dev/tcp/127.0.0.1/9'
+try outside timeout 1 bash -c '>/dev/tcp/192.0.2.1/9'
+"""
+
+
+def test_sandbox_lets_the_service_do_its_work_and_nothing_else(booted):
+    (booted.folder / "var/lib/tradebook/probe.sh").write_text(PROBE)
+    booted.run("mkdir", "/home/someone")
+    booted.run("touch", "/tmp/seen")
+    machine.run("nsenter", "-t", booted.leader, "-n", "ip", "address", "add", "192.0.2.1/32", "dev", "lo")
+    booted.run("mkdir", "/run/systemd/system/tradebook.service.d")
+    booted.run("tee", "/run/systemd/system/tradebook.service.d/probe.conf", input=(
+        "[Service]\nType=oneshot\nExecStart=\nExecStart=/bin/bash /var/lib/tradebook/probe.sh\n"))
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "start", "tradebook")
+    said = journal(booted, "--identifier=bash")
+    assert dict(line.split(": ", 1) for line in said.splitlines()) == {
+        "data": "done", "backups": "done",
+        "programs": "Read-only file system", "configuration": "Read-only file system", "beside": "Read-only file system",
+        "home": "Permission denied", "temporary": "No such file or directory", "namespace": "Operation not permitted",
+        "setuid": "Operation not permitted", "scheduler": "Operation not permitted", "clock": "Operation not permitted",
+        "inside": "Connection refused", "outside": "nothing"}
 
 
 def test_upgrade_keeps_a_changed_configuration(installed, packages):
