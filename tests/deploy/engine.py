@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,8 @@ import pytest
 
 # A port where nobody is: what would go to a registry fails at once.
 NOWHERE = "http://127.0.0.1:9"
+# Images and layers are 3 GB. They are kept in memory where this much is available.
+MEMORY_BYTES_MIN = 8 << 30
 
 
 def wait_until(what, condition, seconds=120):
@@ -28,6 +31,7 @@ def wait_until(what, condition, seconds=120):
 class Engine:
     def __init__(self, folder):
         self.data = folder / "engine"
+        self.volumes = folder / "volumes"
         # The paths of sockets must be short.
         self.short = pathlib.Path(tempfile.mkdtemp(prefix="tbk-engine-"))
         self.log = folder / "dockerd.log"
@@ -35,8 +39,26 @@ class Engine:
         self.environment = {**os.environ, "DOCKER_HOST": self.socket, "DOCKER_BUILDKIT": "1"}
         self.process = None
 
+    def clear(self):
+        subprocess.run(["umount", "-R", self.data], capture_output=True, check=False)
+        for folder in (self.data, self.volumes):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def prepare(self):
+        """Layers are tens of thousands of files, which a disk takes a minute to delete. The
+        volumes stay on the disk, and out of the containers' limits of memory."""
+        self.clear()
+        self.data.mkdir()
+        self.volumes.mkdir()
+        available = re.search(r"^MemAvailable: *(\d+) kB", pathlib.Path("/proc/meminfo").read_text(), re.MULTILINE)
+        if int(available[1]) << 10 >= MEMORY_BYTES_MIN:
+            machine.run("mount", "-t", "tmpfs", "tmpfs", self.data)
+            (self.data / "volumes").mkdir()
+            machine.run("mount", "--bind", self.volumes, self.data / "volumes")
+
     def start(self):
         """Skips the test, with the engine's own words, when it does not start."""
+        self.prepare()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 ["dockerd", "--data-root", self.data, "--exec-root", self.short / "exec", "--pidfile",
@@ -62,9 +84,8 @@ class Engine:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        subprocess.run(["umount", "-R", self.data], capture_output=True, check=False)
+        self.clear()
         shutil.rmtree(self.short, ignore_errors=True)
-        shutil.rmtree(self.data, ignore_errors=True)
 
     def docker(self, *arguments, **options):
         return machine.run("/usr/bin/docker", *arguments, env=self.environment, **options)
@@ -84,29 +105,38 @@ class Engine:
                            source)
 
 
-class Stack:
-    """The compose file under a project name of its own, with ports that are free."""
+# Containers of all profiles are seen by their names.
+PROFILES = ("--profile", "demo", "--profile", "monitoring")
 
-    def __init__(self, engine, source, project, **settings):
+
+class Stack:
+    """The compose file under a project name of its own, with ports that are free. The
+    program is compose itself, with what it needs before its arguments."""
+
+    def __init__(self, engine, source, project, program=("docker-compose",), **settings):
         self.engine = engine
+        self.program = program
         self.file = source / "deploy" / "docker-compose.yml"
         self.project = project
         free = {f"TRADEBOOK_{kind}_PORT": "0" for kind in ("RPC", "EVENTS", "HTTP")}
-        self.environment = {**engine.environment, **free, **settings}
+        self.environment = {**engine.environment, **free, "PROMETHEUS_PORT": "0", **settings}
 
     def compose(self, *arguments, **options):
-        return machine.run("docker-compose", "-p", self.project, "-f", self.file, *arguments, env=self.environment,
-                           **options)
+        return machine.run(*self.program, *PROFILES, "-p", self.project, "-f", self.file, *arguments,
+                           env=self.environment, **options)
 
     def up(self, *arguments):
-        self.compose("--profile", "demo", "up", "-d", "--no-build", *arguments)
+        self.compose("up", "-d", "--no-build", *arguments)
 
     def down(self, *arguments):
-        self.compose("--profile", "demo", "down", "--remove-orphans", *arguments)
+        self.compose("down", "--remove-orphans", *arguments)
 
     def containers(self, service):
-        """Also those that are stopped."""
-        return self.compose("--profile", "demo", "ps", "-a", "-q", service).stdout.split()
+        """Also those that are stopped. Asked of the engine, by compose's labels: compose 1
+        takes a second of processor for an answer."""
+        labels = (f"project={self.project}", f"service={service}", "oneoff=False")
+        wanted = [part for label in labels for part in ("--filter", f"label=com.docker.compose.{label}")]
+        return self.engine.docker("ps", "-a", "-q", *wanted).stdout.split()
 
     def server(self):
         return self.engine.inspect(self.containers("tradebook")[0])

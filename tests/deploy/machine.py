@@ -56,6 +56,8 @@ def make_root(folder, release):
         (folder / "etc/pip.conf").write_text("[global]\ncert = /etc/pip-certificates.pem\n")
     for name in ("resolv.conf", "hosts"):
         shutil.copy(pathlib.Path("/etc") / name, folder / "etc")
+    # As in the official images: what is installed later need not be synced.
+    (folder / "etc/dpkg/dpkg.cfg.d/no-sync").write_text("force-unsafe-io\n")
     shutil.rmtree(folder / "var/lib/apt/lists")
     for archive in (folder / "var/cache/apt/archives").glob("*.deb"):
         archive.unlink()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -10,11 +11,14 @@ import time
 
 import engine
 import machine
+import prometheus
 import pytest
 
 IMAGE_BYTES_MAX = 30_000_000
 KILLS = 5
 BOTS = 3
+# The same for the image and its tests, which then compile the server once.
+WERROR = ("--build-arg", "WERROR=ON")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def revision(source):
 
 @pytest.fixture(scope="module")
 def image(docker, source, revision):
-    docker.build(source, source / "deploy/Dockerfile", "tradebook:new", "--build-arg", f"REVISION={revision}")
+    docker.build(source, source / "deploy/Dockerfile", "tradebook:new", "--build-arg", f"REVISION={revision}", *WERROR)
     return "tradebook:new"
 
 
@@ -91,7 +95,7 @@ def test_version_in_the_image_is_that_of_its_label(docker, image):
 
 def test_tests_of_the_server_pass_on_debian_13(docker, source, figure):
     begun = time.monotonic()
-    said = docker.build(source, source / "deploy/Dockerfile", "tradebook-tested", "--target", "test", "--build-arg",
+    said = docker.build(source, source / "deploy/Dockerfile", "tradebook-tested", "--target", "test", *WERROR, "--build-arg",
                         r"TESTS=unit\.transport|unit\.client|integration\.(transport|exactly_once|http)").stderr
     figure(f"tests in the image's build stage {time.monotonic() - begun:.0f} s: "
            + re.search(r"\d+% tests passed.*", said)[0])
@@ -119,10 +123,35 @@ def test_container_is_confined(stack):
 
 
 def test_bot_trades_and_subscriber_hears_of_it(stack):
-    stack.up("--scale", f"bot={BOTS}")
+    stack.up("--scale", f"bot={BOTS}", "bot", "subscriber")
     engine.wait_until("each of the bots has closed a trade",
                       lambda: len({line["symbol"] for line in stack.lines("bot")}) > 1)
     engine.wait_until("the subscriber has heard", lambda: len(stack.lines("subscriber")) > 10)
+
+
+@pytest.fixture(scope="module")
+def monitoring(docker, stack, source, scratch):
+    compose = (source / "deploy/docker-compose.yml").read_text()
+    name = re.search(r"PROMETHEUS_IMAGE:-(.*)}", compose)[1]
+    prometheus.build_image(docker, prometheus.unpack(scratch / "prometheus"), name)
+    stack.up("prometheus")
+    return prometheus.Prometheus(stack.compose("port", "prometheus", "9090").stdout.strip())
+
+
+def test_prometheus_of_the_stack_reads_the_server(monitoring, stack, source, figure):
+    known = len(stack.lines("bot"))
+    engine.wait_until("the server is a target that is up",
+                      lambda: [target["health"] for target in monitoring.get("targets")["activeTargets"]] == ["up"])
+    rules = [rule for group in monitoring.get("rules")["groups"] for rule in group["rules"]]
+    written = (source / "deploy/compose/prometheus/alerts.yml").read_text()
+    assert [rule["name"] for rule in rules] == re.findall(r"alert: (\w+)", written) != []
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    closed = 'sum(tradebook_requests_total{method=~".*CloseTrade",status="OK"})'
+    engine.wait_until("the trades that the bots have closed before are counted",
+                      lambda: [series for series in monitoring.query(closed) if float(series["value"][1]) >= known > 0])
+    container = stack.engine.inspect(stack.containers("prometheus")[0])
+    assert container["RestartCount"] == 0 and container["HostConfig"]["ReadonlyRootfs"]
+    figure(f"Prometheus of the stack: {len(rules)} alerts loaded, target up, at least {known} closed trades counted")
 
 
 def test_kills_under_load_lose_nothing(stack, figure):
@@ -137,7 +166,7 @@ def test_kills_under_load_lose_nothing(stack, figure):
     said = stack.engine.docker("stats", "--no-stream", "--format", "{{.MemUsage}}", stack.containers("tradebook")[0]).stdout
     with open(f"/proc/{stack.server()['State']['Pid']}/status") as status:
         resident = next(line.split(":")[1].strip() for line in status if line.startswith("VmRSS"))
-    stack.compose("--profile", "demo", "stop", "bot")
+    stack.compose("stop", "bot")
     trades = stack.lines("bot")
     closed = closed_trades(stack)
     figure(f"{KILLS} kills: {len(trades)} trades acknowledged, {len(closed)} closed in the database")
@@ -212,9 +241,9 @@ def previous_tree(source, folder):
         pytest.skip(f"the history of this clone does not reach back to {commit}")
     folder.mkdir()
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-    for name in ("Dockerfile", "image-root", "package.cmake"):
-        (folder / "deploy" / name).write_bytes((source / "deploy" / name).read_bytes())
-        (folder / "deploy" / name).chmod(0o755)
+    for name in ("Dockerfile", "image-root", "package.cmake", "debian-packages", "install-packages"):
+        # With its mode, else what was built for the new image is not used again.
+        shutil.copy(source / "deploy" / name, folder / "deploy")
     return commit
 
 
@@ -235,3 +264,37 @@ def test_upgrade_from_the_previous_image_keeps_everything(docker, source, image,
         figure(f"upgraded from {commit}")
     finally:
         new.down("--volumes")
+
+
+@pytest.fixture(scope="module")
+def compose_2(base, scratch):
+    """Compose 2 of Debian 13's package, unpacked and not installed."""
+    program = scratch / "compose-2/usr/libexec/docker/cli-plugins/docker-compose"
+    if not program.exists():
+        machine.run("chroot", base, "apt-get", "-q", "update")
+        machine.run("chroot", base, "sh", "-c", "cd /tmp && apt-get -q download docker-compose")
+        for package in (base / "tmp").glob("docker-compose_*.deb"):
+            machine.run("dpkg", "-x", package, scratch / "compose-2")
+            package.unlink()
+        shutil.rmtree(base / "var/lib/apt/lists")
+    return program
+
+
+def test_compose_2_brings_up_the_same_stack(docker, source, image, demo, compose_2, figure):
+    version = machine.run(compose_2, "version", "--short").stdout.strip()
+    assert version.startswith("2.")
+    stack = engine.Stack(docker, source, "second", (compose_2,), TRADEBOOK_TAG="new", DEMO_PAUSE_SECONDS="0.01")
+    stack.compose("config", "--quiet")
+    try:
+        stack.up("tradebook", "bot", "subscriber")
+        stack.wait_healthy()
+        engine.wait_until("the subscriber has heard", lambda: stack.lines("subscriber"))
+        stack.down()
+        assert stack.containers("tradebook") == []
+        stack.up("tradebook")
+        stack.wait_healthy()
+        assert closed_trades(stack) != {}
+    finally:
+        stack.down("--volumes")
+    assert docker.docker("volume", "ls", "-q", "--filter", "name=second_").stdout == ""
+    figure(f"compose {version}: up, down and up again")

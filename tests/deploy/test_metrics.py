@@ -1,15 +1,12 @@
 """The alerts and the dashboard in a real Prometheus that reads a real server."""
 
-import contextlib
 import json
 import re
-import socket
 import subprocess
-import urllib.parse
-import urllib.request
 
 import engine
 import machine
+import prometheus
 import pytest
 import serving
 
@@ -19,17 +16,7 @@ MAY_BE_EMPTY = {"Alerts"}
 
 @pytest.fixture(scope="module")
 def programs(scratch):
-    """Prometheus and promtool of Debian's package, unpacked and not installed."""
-    folder = scratch / "prometheus"
-    if not (folder / "usr/bin/promtool").exists():
-        folder.mkdir(exist_ok=True)
-        got = machine.run("apt-get", "download", "prometheus", cwd=folder, check=False)
-        if got.returncode != 0:
-            pytest.skip("Prometheus cannot be had: " + " ".join(got.stderr.splitlines()[-1:]))
-        for package in folder.glob("prometheus_*.deb"):
-            machine.run("dpkg", "-x", package, folder)
-            package.unlink()
-    return folder / "usr/bin"
+    return prometheus.unpack(scratch / "prometheus") / "usr/bin"
 
 
 @pytest.fixture(scope="module")
@@ -85,47 +72,20 @@ def server(tmp_path_factory):
         yield server
 
 
-class Prometheus:
-    def __init__(self, programs, folder, target):
-        config = folder / "prometheus.yml"
-        config.write_text("global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
-                          "scrape_configs: [{job_name: tradebook, static_configs: [{targets: ['%s']}]}]\n" % target)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = "127.0.0.1:%d" % free.getsockname()[1]
-        self.process = subprocess.Popen(
-            [programs / "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
-             f"--web.listen-address={self.address}"], cwd=folder, stdout=subprocess.DEVNULL,
-            stderr=(folder / "log").open("w"))
-        engine.wait_until("Prometheus is ready", self.is_ready)
-
-    def is_ready(self):
-        with contextlib.suppress(OSError):
-            return urllib.request.urlopen(f"http://{self.address}/-/ready").status == 200
-        return False
-
-    def query(self, expression):
-        """The series that it gives; an expression that is wrong is an error."""
-        query = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"http://{self.address}/api/v1/query?{query}") as answer:
-            return json.load(answer)["data"]["result"]
-
-
 @pytest.fixture(scope="module")
-def prometheus(programs, server, tmp_path_factory):
-    prometheus = Prometheus(programs, tmp_path_factory.mktemp("prometheus"), server.http.removeprefix("http://"))
-    yield prometheus
-    prometheus.process.terminate()
-    prometheus.process.wait(timeout=60)
+def running(programs, server, tmp_path_factory):
+    target = server.http.removeprefix("http://")
+    with prometheus.process(programs / "prometheus", tmp_path_factory.mktemp("prometheus"), target) as running:
+        yield running
 
 
-def gives_series(prometheus, server, expression):
+def gives_series(running, server, expression):
     """Also makes some load, part of which is refused, for the rates."""
     def given():
         trade(server.address)
         tradebook(server.address, "bench", "--mix", "get=90,create=10", "--count", "200", "--quiet", check=False)
-        return bool(prometheus.query(expression))
-    if not prometheus.query(expression):
+        return bool(running.query(expression))
+    if not running.query(expression):
         engine.wait_until(f"series of {expression}", given)
 
 
@@ -134,22 +94,22 @@ def panels(source):
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
-def test_every_query_of_the_dashboard_gives_figures(prometheus, server, source, figure):
+def test_every_query_of_the_dashboard_gives_figures(running, server, source, figure):
     count = 0
     for panel in panels(source):
         for target in panel["targets"]:
             expression = target["expr"].replace("$instance", ".*").replace("$__rate_interval", "1m")
             if panel["title"] in MAY_BE_EMPTY:
-                prometheus.query(expression)
+                running.query(expression)
             else:
-                gives_series(prometheus, server, expression)
+                gives_series(running, server, expression)
             count += 1
     figure(f"{count} queries of {len(panels(source))} panels answered by Prometheus from a running server")
 
 
-def test_every_alert_reads_metrics_that_there_are(prometheus, server, rules):
+def test_every_alert_reads_metrics_that_there_are(running, server, rules):
     for expression in re.findall(r"expr: (.*)", rules.read_text()):
-        gives_series(prometheus, server, re.split(r" (?:>|==) [^>=]*$", expression)[0])
+        gives_series(running, server, re.split(r" (?:>|==) [^>=]*$", expression)[0])
 
 
 def test_panels_do_not_overlap(source):
