@@ -30,6 +30,7 @@
 #include "storage/storage.h"
 #include "transport/broadcast.h"
 #include "transport/server.h"
+#include "transport/service_manager.h"
 
 enum {
     BUSY_TIMEOUT_MS = 5000,
@@ -278,7 +279,8 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
     return status;
 }
 
-/* Tells people by the log and scripts by the descriptor they gave. */
+/* Tells people by the log, the service manager by its socket, and scripts by the
+ * descriptor they gave. */
 static void announce(const struct serving *serving)
 {
     size_t count = serving->config.listen.count;
@@ -291,6 +293,7 @@ static void announce(const struct serving *serving)
     if (serving->monitor != NULL)
         tbk_log(TBK_LOG_INFO, "metrics and health", TBK_LOG_STR("address", tbk_monitor_address(serving->monitor)));
     tbk_log(TBK_LOG_INFO, "ready", TBK_LOG_STR("database", serving->info.location));
+    tbk_service_manager_tell("READY=1");
     int fd = (int)serving->config.ready_fd;
     if (fd < 0)
         return;
@@ -318,6 +321,7 @@ static int run(struct serving *serving)
     struct signalfd_siginfo info;
     (void)!read(serving->signal_fd, &info, sizeof info);
     tbk_log(TBK_LOG_INFO, "stopping", TBK_LOG_STR("signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
+    tbk_service_manager_tell("STOPPING=1");
     return TBK_EXIT_OK;
 }
 

@@ -10,5 +10,6 @@ tbk_layer(transport
     transport/peer_request.c
     transport/peer_write.c
     transport/server.c
+    transport/service_manager.c
     transport/streams.c
   LINK tbk_dispatch nng::nng)

@@ -140,9 +140,29 @@ def told(booted, *properties):
     return [dict(line.split("=", 1) for line in said.splitlines())[name] for name in properties]
 
 
+@contextlib.contextmanager
+def changed(booted, text):
+    """The service with these lines in its unit."""
+    folder = "/run/systemd/system/tradebook.service.d"
+    booted.run("mkdir", "-p", folder)
+    booted.run("tee", f"{folder}/test.conf", input=f"[Service]\n{text}\n")
+    booted.run("systemctl", "daemon-reload")
+    yield
+    booted.run("rm", f"{folder}/test.conf")
+    booted.run("systemctl", "daemon-reload")
+
+
 def journal(booted, which):
     booted.run("journalctl", "--sync")
     return booted.run("journalctl", "--boot", "--output=cat", which).stdout
+
+
+def test_starting_fails_when_the_server_cannot_serve(booted):
+    with changed(booted, "ExecStart=\nExecStart=/usr/bin/tradebook serve --db /var/lib/nowhere/book.db"):
+        assert booted.run("systemctl", "start", "tradebook", check=False).returncode == 1
+        assert told(booted, "Result") == ["exit-code"]
+        booted.run("systemctl", "stop", "tradebook")
+    booted.run("systemctl", "reset-failed", "tradebook")
 
 
 def test_systemd_starts_the_service_and_it_serves(booted, figure):
@@ -217,11 +237,8 @@ def test_sandbox_lets_the_service_do_its_work_and_nothing_else(booted):
     booted.run("mkdir", "/home/someone")
     booted.run("touch", "/tmp/seen")
     machine.run("nsenter", "-t", booted.leader, "-n", "ip", "address", "add", "192.0.2.1/32", "dev", "lo")
-    booted.run("mkdir", "/run/systemd/system/tradebook.service.d")
-    booted.run("tee", "/run/systemd/system/tradebook.service.d/probe.conf", input=(
-        "[Service]\nType=oneshot\nExecStart=\nExecStart=/bin/bash /var/lib/tradebook/probe.sh\n"))
-    booted.run("systemctl", "daemon-reload")
-    booted.run("systemctl", "start", "tradebook")
+    with changed(booted, "Type=oneshot\nExecStart=\nExecStart=/bin/bash /var/lib/tradebook/probe.sh"):
+        booted.run("systemctl", "start", "tradebook")
     said = journal(booted, "--identifier=bash")
     assert dict(line.split(": ", 1) for line in said.splitlines()) == {
         "data": "done", "backups": "done",

@@ -211,6 +211,25 @@ def test_quiet_logs_neither_ready_nor_stopping(tmp_path):
     assert " INFO " not in run.log.read_text()
 
 
+@pytest.mark.parametrize("prefix", ["", "\0"], ids=["file", "abstract name"])
+def test_service_manager_is_told_of_start_and_end(tmp_path, prefix):
+    name = f"{prefix}{tmp_path}/notify.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(60)
+        manager.bind(name)
+        with Run(tmp_path, "--listen", TCP, NOTIFY_SOCKET=name.replace("\0", "@")):
+            assert manager.recv(100) == b"READY=1"
+        assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize("name", ["/nowhere/notify.sock", "x" * 200, ""])
+def test_service_manager_that_cannot_be_told_is_logged(tmp_path, name):
+    with Run(tmp_path, "--listen", TCP, NOTIFY_SOCKET=name) as run:
+        pass
+    assert run.status == 0
+    assert run.log.read_text().count("WARNING the service manager cannot be told") == 2
+
+
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_with_status_0(tmp_path, ending):
     with Run(tmp_path, "--listen", TCP, stop=ending) as run:
