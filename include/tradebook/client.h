@@ -65,6 +65,7 @@ enum {
     TRADEBOOK_VIOLATIONS_MAX = 32,
     TRADEBOOK_VIOLATION_FIELD_BYTES_MAX = 96,
     TRADEBOOK_VIOLATION_TEXT_BYTES_MAX = 160,
+    TRADEBOOK_DETAILS_BYTES_MAX = 4096,
     TRADEBOOK_TIMEOUT_MS_DEFAULT = 10000
 };
 
@@ -80,6 +81,10 @@ struct tradebook_error {
     char message[TRADEBOOK_ERROR_MESSAGE_BYTES_MAX];
     size_t violation_count; /* entries of violations; the server may have found more */
     struct tradebook_violation violations[TRADEBOOK_VIOLATIONS_MAX];
+    /* The other details, such as the stored result when a trade is closed already: a serialised
+     * tradebook.v1.Status that has nothing else. One that does not fit is left out. */
+    size_t details_bytes;
+    uint8_t details[TRADEBOOK_DETAILS_BYTES_MAX];
 };
 
 /* Settings of a client; zero means the default. */

@@ -79,7 +79,8 @@ static void test_call_unknown_method_is_unimplemented(void **state)
     end(&fixture);
 }
 
-/* More violations than fit, the last with texts that are too long. */
+/* More violations than fit, one with texts that are too long; and two other details, the
+ * larger of which does not fit. */
 static enum tbk_rep_action refuse(void *argument, int connection, const uint8_t *request, size_t length,
                                   nng_msg *reply)
 {
@@ -99,26 +100,29 @@ static enum tbk_rep_action refuse(void *argument, int connection, const uint8_t 
     bad_request.n_field_violations = VIOLATIONS;
     bad_request.field_violations = pointers;
     uint8_t packed[8192];
-    Google__Protobuf__Any details[3] = {GOOGLE__PROTOBUF__ANY__INIT, GOOGLE__PROTOBUF__ANY__INIT,
-                                        GOOGLE__PROTOBUF__ANY__INIT};
-    Google__Protobuf__Any *detail_pointers[] = {&details[0], &details[1], &details[2]};
+    Google__Protobuf__Any details[4] = {GOOGLE__PROTOBUF__ANY__INIT, GOOGLE__PROTOBUF__ANY__INIT,
+                                        GOOGLE__PROTOBUF__ANY__INIT, GOOGLE__PROTOBUF__ANY__INIT};
+    Google__Protobuf__Any *detail_pointers[] = {&details[0], &details[1], &details[2], &details[3]};
     details[0].type_url = (char *)"type.googleapis.com/google.rpc.BadRequest";
     details[0].value.data = packed;
     details[0].value.len = tradebook__v1__bad_request__pack(&bad_request, packed);
     details[1].type_url = (char *)"type.googleapis.com/google.rpc.BadRequest";
     details[1].value = (ProtobufCBinaryData){.len = 2, .data = (uint8_t *)"\xff\xff"};
+    details[2].type_url = (char *)"type.googleapis.com/large";
+    details[2].value = (ProtobufCBinaryData){.len = TRADEBOOK_DETAILS_BYTES_MAX, .data = packed};
+    details[3].type_url = (char *)"type.googleapis.com/small";
     Tradebook__V1__Reply envelope = TRADEBOOK__V1__REPLY__INIT;
     envelope.has_code = 1;
     envelope.code = TRADEBOOK__V1__CODE__CODE_INVALID_ARGUMENT;
     envelope.message = (char *)"signal.symbol is missing";
-    envelope.n_details = 3;
+    envelope.n_details = 4;
     envelope.details = detail_pointers;
     uint8_t bytes[16384];
     nng_msg_append(reply, bytes, tradebook__v1__reply__pack(&envelope, bytes));
     return TBK_REP_ANSWER;
 }
 
-static void test_call_refused_tells_every_violation(void **state)
+static void test_call_refused_tells_every_violation_and_detail(void **state)
 {
     (void)state;
     struct fixture fixture = serve(refuse, NULL, NULL);
@@ -132,6 +136,10 @@ static void test_call_refused_tells_every_violation(void **state)
     assert_string_equal(error.violations[1].field, "");
     assert_int_equal(strlen(error.violations[2].field), TRADEBOOK_VIOLATION_FIELD_BYTES_MAX - 1);
     assert_int_equal(strlen(error.violations[2].description), TRADEBOOK_VIOLATION_TEXT_BYTES_MAX - 1);
+    Tradebook__V1__Status *status = tradebook__v1__status__unpack(NULL, error.details_bytes, error.details);
+    assert_int_equal(status->n_details, 1);
+    assert_string_equal(status->details[0]->type_url, "type.googleapis.com/small");
+    tradebook__v1__status__free_unpacked(status, NULL);
     end(&fixture);
 }
 
@@ -326,7 +334,7 @@ int main(void)
         cmocka_unit_test(test_call_echo_returns_the_payload),
         cmocka_unit_test(test_call_with_own_request_id_sends_it),
         cmocka_unit_test(test_call_unknown_method_is_unimplemented),
-        cmocka_unit_test(test_call_refused_tells_every_violation),
+        cmocka_unit_test(test_call_refused_tells_every_violation_and_detail),
         cmocka_unit_test(test_call_garbage_reply_is_internal),
         cmocka_unit_test(test_call_async_ten_thousand_are_all_answered_once),
         cmocka_unit_test(test_call_async_from_callbacks_with_one_lane_goes_on),

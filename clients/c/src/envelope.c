@@ -52,6 +52,17 @@ static void read_violations(const Google__Protobuf__Any *detail, struct tradeboo
     tradebook__v1__bad_request__free_unpacked(bad_request, NULL);
 }
 
+static void keep_detail(Google__Protobuf__Any *detail, struct tradebook_error *error)
+{
+    Tradebook__V1__Status status = TRADEBOOK__V1__STATUS__INIT;
+    status.n_details = 1;
+    status.details = &detail;
+    /* Messages one behind the other are one message. */
+    if (tradebook__v1__status__get_packed_size(&status) <= sizeof error->details - error->details_bytes) {
+        error->details_bytes += tradebook__v1__status__pack(&status, error->details + error->details_bytes);
+    }
+}
+
 static enum tradebook_code read_error(const Tradebook__V1__Reply *envelope, struct tradebook_error *error)
 {
     bool known = envelope->code > TRADEBOOK__V1__CODE__CODE_OK &&
@@ -62,6 +73,8 @@ static enum tradebook_code read_error(const Tradebook__V1__Reply *envelope, stru
     for (size_t i = 0; i < envelope->n_details; i++) {
         if (is_bad_request(envelope->details[i]->type_url)) {
             read_violations(envelope->details[i], error);
+        } else {
+            keep_detail(envelope->details[i], error);
         }
     }
     return code;

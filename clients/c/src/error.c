@@ -12,6 +12,7 @@ enum tradebook_code tbk_client_error_set(struct tradebook_error *error, enum tra
     }
     error->code = code;
     error->violation_count = 0;
+    error->details_bytes = 0;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(error->message, sizeof error->message, format, arguments);
@@ -28,4 +29,6 @@ void tbk_client_error_copy(struct tradebook_error *to, const struct tradebook_er
     snprintf(to->message, sizeof to->message, "%s", from->message);
     to->violation_count = from->violation_count;
     memcpy(to->violations, from->violations, from->violation_count * sizeof *from->violations);
+    to->details_bytes = from->details_bytes;
+    memcpy(to->details, from->details, from->details_bytes);
 }

@@ -24,6 +24,7 @@ static void invoke(ProtobufCService *base, unsigned method_index, const Protobuf
     if (service->error.code == TRADEBOOK_OK) {
         service->error.message[0] = '\0';
         service->error.violation_count = 0;
+        service->error.details_bytes = 0;
     }
     closure(reply, closure_data);
     tradebook_message_free(reply);
