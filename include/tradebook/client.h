@@ -31,6 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tradebook/v1/rpc.pb-c.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -95,6 +97,8 @@ struct tradebook_client_options {
     size_t reply_bytes_max; /* a larger reply closes the connection; default 16 MiB */
     unsigned in_flight_max; /* calls of this client at the same time; further ones wait; default 1,024 */
     unsigned queue_max;     /* calls that wait; further ones are refused; default 65,536 */
+    /* Who calls: request ids of different clients are independent. NULL: no name. */
+    const char *client_id;
 };
 
 /* Settings of one call; zero means the client's. */
@@ -103,6 +107,9 @@ struct tradebook_call_options {
     /* 16 bytes; NULL makes a new one (UUID version 7). Give the id of an earlier
      * call to ask again for its answer. */
     const uint8_t *request_id;
+    /* Further data for the server, such as trace ids; see rpc.proto for what is allowed. */
+    Tradebook__V1__Metadata **metadata;
+    size_t metadata_count;
 };
 
 struct tradebook_client;

@@ -104,9 +104,21 @@ static enum tradebook_code check(const char *method_name, const struct tbk_clien
     return TRADEBOOK_OK;
 }
 
-static bool serialise(struct tbk_client_call *call, const ProtobufCMessage *request)
+static Tradebook__V1__Request envelope_of_metadata(Tradebook__V1__Metadata **entries, size_t count)
+{
+    Tradebook__V1__Request envelope = TRADEBOOK__V1__REQUEST__INIT;
+    envelope.metadata = entries;
+    envelope.n_metadata = count;
+    return envelope;
+}
+
+static bool serialise(struct tbk_client_call *call, const ProtobufCMessage *request,
+                      const Tradebook__V1__Request *metadata, size_t metadata_count)
 {
     size_t length = protobuf_c_message_get_packed_size(request);
+    for (size_t i = 0; i < metadata_count; i++) {
+        length += tradebook__v1__request__get_packed_size(&metadata[i]);
+    }
     if (length > call->payload_bytes_allocated) {
         uint8_t *larger = realloc(call->payload, length);
         if (larger == NULL) {
@@ -118,6 +130,11 @@ static bool serialise(struct tbk_client_call *call, const ProtobufCMessage *requ
     /* An empty message needs no buffer, but pack wants a pointer. */
     uint8_t nothing;
     call->payload_bytes = protobuf_c_message_pack(request, call->payload != NULL ? call->payload : &nothing);
+    call->metadata_bytes = 0;
+    for (size_t i = 0; i < metadata_count; i++) {
+        call->metadata_bytes +=
+            tradebook__v1__request__pack(&metadata[i], call->payload + call->payload_bytes + call->metadata_bytes);
+    }
     return true;
 }
 
@@ -137,7 +154,16 @@ static bool prepare(const struct tradebook_client *client, struct tbk_client_cal
     } else {
         tradebook_request_id(call->request_id);
     }
-    return serialise(call, request);
+    Tradebook__V1__Request metadata[2];
+    size_t metadata_count = 0;
+    Tradebook__V1__Metadata *client_id = (Tradebook__V1__Metadata *)&client->client_id;
+    if (client_id->has_value) {
+        metadata[metadata_count++] = envelope_of_metadata(&client_id, 1);
+    }
+    if (options != NULL && options->metadata_count > 0) {
+        metadata[metadata_count++] = envelope_of_metadata(options->metadata, options->metadata_count);
+    }
+    return serialise(call, request, metadata, metadata_count);
 }
 
 /* Starts a prepared call, on the lane or, when there is none, when one is free. */

@@ -99,6 +99,7 @@ static void free_client(struct tradebook_client *client)
     pthread_mutex_destroy(&client->mutex);
     free(client->lanes);
     free(client->address);
+    free(client->client_id.value.data);
     free(client);
 }
 
@@ -110,6 +111,21 @@ static void init_locks(struct tradebook_client *client)
     pthread_cond_init(&client->idle, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&client->mutex, NULL);
+}
+
+/* False when memory is exhausted. */
+static bool keep_client_id(struct tradebook_client *client)
+{
+    const char *text = client->options.client_id;
+    client->options.client_id = NULL;
+    client->client_id = (Tradebook__V1__Metadata)TRADEBOOK__V1__METADATA__INIT;
+    if (text == NULL) {
+        return true;
+    }
+    client->client_id.key = (char *)"client-id";
+    client->client_id.has_value = 1;
+    client->client_id.value = (ProtobufCBinaryData){.len = strlen(text), .data = (uint8_t *)strdup(text)};
+    return client->client_id.value.data != NULL;
 }
 
 enum tradebook_code tradebook_client_open(const char *address, const struct tradebook_client_options *options,
@@ -132,7 +148,7 @@ enum tradebook_code tradebook_client_open(const char *address, const struct trad
     client->address = strdup(address);
     client->lanes = calloc(filled.in_flight_max, sizeof(struct tbk_client_lane *));
     init_locks(client);
-    if (client->address == NULL || client->lanes == NULL ||
+    if (!keep_client_id(client) || client->address == NULL || client->lanes == NULL ||
         nng_aio_alloc(&client->queue_timer, tbk_client_queue_tick, client) != 0 ||
         nng_aio_alloc(&client->wait_timer, tbk_client_wait_tick, client) != 0) {
         free_client(client);

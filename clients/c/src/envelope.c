@@ -21,9 +21,12 @@ struct tbk_link_frame *tbk_client_envelope_pack(const struct tbk_client_call *ca
         (ProtobufCBinaryData){.len = sizeof call->request_id, .data = (uint8_t *)call->request_id};
 
     size_t length = TBK_LINK_ID_BYTES + tradebook__v1__request__get_packed_size(&envelope);
-    struct tbk_link_frame *frame = tbk_link_frame_create(length);
+    struct tbk_link_frame *frame = tbk_link_frame_create(length + call->metadata_bytes);
     if (frame != NULL) {
         tradebook__v1__request__pack(&envelope, frame->payload + TBK_LINK_ID_BYTES);
+        if (call->metadata_bytes > 0) {
+            memcpy(frame->payload + length, call->payload + call->payload_bytes, call->metadata_bytes);
+        }
     }
     return frame;
 }

@@ -49,8 +49,9 @@ struct tbk_client_call {
     struct tbk_client_call *next;
     const struct tbk_client_method *method;
     uint8_t request_id[TRADEBOOK_REQUEST_ID_BYTES];
-    uint8_t *payload; /* the serialised request, kept for sending it again */
+    uint8_t *payload; /* the serialised request and behind it the metadata, kept for sending them again */
     size_t payload_bytes;
+    size_t metadata_bytes;
     size_t payload_bytes_allocated;
     int64_t timeout_ms;
     int64_t deadline_ms; /* on nng_clock */
@@ -139,7 +140,8 @@ bool tbk_client_wait_frame(void *argument, const uint8_t *bytes, size_t length);
 
 struct tradebook_client {
     char *address;
-    struct tradebook_client_options options; /* defaults filled in */
+    struct tradebook_client_options options; /* defaults filled in; client_id is NULL */
+    Tradebook__V1__Metadata client_id;       /* sent with every call, if it has a value */
     struct tbk_link *link;
     atomic_bool is_connected;
     atomic_llong waiting_since; /* when the first request after the last reply was sent; 0: none since */
