@@ -151,6 +151,11 @@ enum tradebook_code tradebook_call_async(struct tradebook_client *client, const 
                                          tradebook_callback *callback, void *argument,
                                          struct tradebook_error *error);
 
+/* Gives up the calls of this client that carry the request id: they end with
+ * CANCELLED, and tell so as ever, unless they have just ended otherwise. Whether a
+ * write took effect is open. From any thread, callbacks included. */
+void tradebook_cancel(struct tradebook_client *client, const uint8_t request_id[TRADEBOOK_REQUEST_ID_BYTES]);
+
 /* Frees a response. Accepts NULL. */
 void tradebook_message_free(ProtobufCMessage *message);
 

@@ -29,7 +29,9 @@ static void finish_failed(struct tbk_client_lane *lane)
     struct tradebook_error error;
     switch (lane->failure) {
     case TRADEBOOK_CANCELLED:
-        tbk_client_error_set(&error, TRADEBOOK_CANCELLED, "%s: the client was closed", method);
+        tbk_client_error_set(&error, TRADEBOOK_CANCELLED, "%s: %s", method,
+                             atomic_load(&lane->client->closing) ? "the client was closed"
+                                                                 : "cancelled by its caller");
         break;
     case TRADEBOOK_UNAVAILABLE:
         tbk_client_error_set(&error, TRADEBOOK_UNAVAILABLE,
@@ -74,14 +76,19 @@ static void send_request(struct tbk_client_lane *lane)
     }
     /* Half of the time, so that the other half is left for a second attempt. */
     int64_t attempt_ms = left_ms / 2 < QUIET_MS_MAX ? smaller(left_ms, QUIET_MS_MAX) : left_ms / 2;
-    tbk_client_wait(lane, frame, now_ms + attempt_ms, deadline_ms);
+    if (!tbk_client_wait(lane, frame, now_ms + attempt_ms, deadline_ms)) {
+        fail(lane, TRADEBOOK_CANCELLED);
+    }
 }
 
 static void pause_before_sending(struct tbk_client_lane *lane)
 {
-    int64_t pause_ms = lane->pause_ms;
-    lane->pause_ms = smaller(pause_ms * 2, lane->client->options.retry_ms_max);
+    struct tradebook_client *client = lane->client;
+    pthread_mutex_lock(&client->mutex);
+    int64_t pause_ms = lane->call->is_cancelled ? 0 : lane->pause_ms;
+    lane->pause_ms = smaller(lane->pause_ms * 2, client->options.retry_ms_max);
     nng_sleep_aio((nng_duration)pause_ms, lane->pause_aio);
+    pthread_mutex_unlock(&client->mutex);
 }
 
 static void give_up_quiet_connection(struct tradebook_client *client)

@@ -33,7 +33,7 @@ void tbk_client_call_finish(struct tbk_client_lane *lane, enum tradebook_code co
     struct tbk_client_listener listener = lane->call->listener;
     pthread_mutex_lock(&client->mutex);
     tbk_client_call_keep(client, lane->call);
-    lane->call = tbk_client_dequeue(client);
+    lane->cancellable = lane->call = tbk_client_dequeue(client);
     bool goes_on = lane->call != NULL;
     if (!goes_on) {
         tbk_client_lane_keep(client, lane);
@@ -69,7 +69,7 @@ static void leave(struct tradebook_client *client, struct tbk_client_call *call,
     tbk_client_call_keep(client, call);
     struct tbk_client_call *next = lane != NULL ? tbk_client_dequeue(client) : NULL;
     if (next != NULL) {
-        lane->call = next;
+        lane->cancellable = lane->call = next;
     } else if (lane != NULL) {
         tbk_client_lane_keep(client, lane);
     }
@@ -154,6 +154,7 @@ static bool prepare(const struct tradebook_client *client, struct tbk_client_cal
     } else {
         tradebook_request_id(call->request_id);
     }
+    call->is_cancelled = false;
     Tradebook__V1__Request metadata[2];
     size_t metadata_count = 0;
     Tradebook__V1__Metadata *client_id = (Tradebook__V1__Metadata *)&client->client_id;

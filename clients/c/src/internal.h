@@ -4,6 +4,7 @@
  *   call.c     a call enters, gets a lane or waits for one, and ends here
  *   attempt.c  a lane sends a call, waits for the reply, pauses, sends again
  *   wait.c     lanes that wait, for their reply or for the connection
+ *   cancel.c   calls that their caller gives up
  *   link*.c    the connection
  *   client.c   a client is opened and closed
  *
@@ -55,6 +56,7 @@ struct tbk_client_call {
     size_t payload_bytes_allocated;
     int64_t timeout_ms;
     int64_t deadline_ms; /* on nng_clock */
+    bool is_cancelled;   /* guarded by the client's mutex */
     struct tbk_client_listener listener;
 };
 
@@ -73,8 +75,9 @@ struct tbk_client_lane {
 
     /* Guarded by the client's mutex: */
     enum tbk_client_wait waits;
-    uint32_t request_number; /* of the last request on the wire */
-    int64_t wait_end_ms;     /* on nng_clock */
+    struct tbk_client_call *cancellable; /* the call, once others may look at it */
+    uint32_t request_number;             /* of the last request on the wire */
+    int64_t wait_end_ms;                 /* on nng_clock */
     struct tbk_client_lane *next_ended;
 };
 
@@ -125,9 +128,12 @@ void tbk_client_attempt_expired(struct tbk_client_lane *lane); /* no reply came 
 /* --- wait.c --- */
 
 /* Sends the request of a lane and lets the lane wait for its reply until a time,
- * or when there is no connection, for one until another. Takes the frame. */
-void tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame, int64_t reply_end_ms,
+ * or when there is no connection, for one until another. Takes the frame. False:
+ * the call was cancelled, and nothing was done. */
+bool tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame, int64_t reply_end_ms,
                      int64_t connection_end_ms);
+/* Goes on with a list of lanes that have waited. */
+void tbk_client_go_on(struct tbk_client_lane *ended, void (*attempt)(struct tbk_client_lane *lane));
 /* Ends all waiting as if there were a connection again. */
 void tbk_client_wait_end(struct tradebook_client *client);
 /* Callback of client->wait_timer. */

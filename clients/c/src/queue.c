@@ -105,7 +105,7 @@ static struct tbk_client_call *take_ended(struct tradebook_client *client, bool 
     struct tbk_client_call **link = &client->queue_head;
     while (*link != NULL) {
         struct tbk_client_call *call = *link;
-        if (all || call->deadline_ms <= now_ms) {
+        if (all || call->is_cancelled || call->deadline_ms <= now_ms) {
             *link = call->next;
             call->next = NULL;
             *ended_tail = call;
@@ -134,6 +134,9 @@ void tbk_client_queue_end(struct tradebook_client *client, bool all)
         struct tradebook_error error;
         if (all) {
             tbk_client_error_set(&error, TRADEBOOK_CANCELLED, "%s: the client was closed", call->method->name);
+        } else if (call->is_cancelled) {
+            tbk_client_error_set(&error, TRADEBOOK_CANCELLED, "%s: cancelled by its caller; not sent",
+                                 call->method->name);
         } else {
             tbk_client_error_set(&error, TRADEBOOK_DEADLINE_EXCEEDED,
                                  "%s: waited %lld ms for an earlier call to end (in_flight_max is %u); not sent",

@@ -54,11 +54,17 @@ static uint32_t read_number(const uint8_t *bytes)
     return number;
 }
 
-void tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame, int64_t reply_end_ms,
+bool tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame, int64_t reply_end_ms,
                      int64_t connection_end_ms)
 {
     struct tradebook_client *client = lane->client;
     pthread_mutex_lock(&client->mutex);
+    if (lane->call->is_cancelled) {
+        pthread_mutex_unlock(&client->mutex);
+        free(frame);
+        return false;
+    }
+    lane->cancellable = lane->call;
     lane->request_number = next_number(lane);
     write_number(frame->payload, lane->request_number);
     bool is_sent = tbk_link_send(client->link, frame);
@@ -69,6 +75,7 @@ void tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame,
     if (!is_sent) {
         free(frame);
     }
+    return true;
 }
 
 /* --- the end of waiting --- */
@@ -90,7 +97,7 @@ static struct tbk_client_lane *take_ended(struct tradebook_client *client, enum 
     return ended;
 }
 
-static void go_on(struct tbk_client_lane *ended, void (*attempt)(struct tbk_client_lane *lane))
+void tbk_client_go_on(struct tbk_client_lane *ended, void (*attempt)(struct tbk_client_lane *lane))
 {
     while (ended != NULL) {
         struct tbk_client_lane *lane = ended;
@@ -105,8 +112,8 @@ void tbk_client_wait_end(struct tradebook_client *client)
     struct tbk_client_lane *with_request = take_ended(client, TBK_WAIT_REPLY, 0);
     struct tbk_client_lane *without = take_ended(client, TBK_WAIT_CONNECTION, 0);
     pthread_mutex_unlock(&client->mutex);
-    go_on(with_request, tbk_client_attempt_resumed);
-    go_on(without, tbk_client_attempt_resumed);
+    tbk_client_go_on(with_request, tbk_client_attempt_resumed);
+    tbk_client_go_on(without, tbk_client_attempt_resumed);
 }
 
 static int64_t next_end_ms(const struct tradebook_client *client)
@@ -134,8 +141,8 @@ void tbk_client_wait_tick(void *argument)
         wake_at(client, end_ms);
     }
     pthread_mutex_unlock(&client->mutex);
-    go_on(unanswered, tbk_client_attempt_expired);
-    go_on(unconnected, tbk_client_attempt_resumed);
+    tbk_client_go_on(unanswered, tbk_client_attempt_expired);
+    tbk_client_go_on(unconnected, tbk_client_attempt_resumed);
 }
 
 void tbk_client_wait_connection(void *argument, bool is_connected)
@@ -146,7 +153,7 @@ void tbk_client_wait_connection(void *argument, bool is_connected)
     pthread_mutex_lock(&client->mutex);
     struct tbk_client_lane *ended = take_ended(client, is_connected ? TBK_WAIT_CONNECTION : TBK_WAIT_REPLY, 0);
     pthread_mutex_unlock(&client->mutex);
-    go_on(ended, is_connected ? tbk_client_attempt_resumed : tbk_client_attempt_lost);
+    tbk_client_go_on(ended, is_connected ? tbk_client_attempt_resumed : tbk_client_attempt_lost);
 }
 
 /* The lane whose reply this is; NULL when it waits no more. */
