@@ -59,7 +59,7 @@ struct tradebook_subscriber_options {
      * there is none yet it is made at the place that start says. NULL: none. */
     const char *cursor;
     enum tradebook_start start;
-    int64_t after_sequence; /* of TRADEBOOK_START_AFTER; not negative, 0: from the first event on */
+    int64_t after_sequence; /* of TRADEBOOK_START_AFTER only; not negative, 0: from the first event on */
     /* Only this symbol, written as in the signal. NULL: all. */
     const char *symbol;
     /* Of the calls at the server's address; its timeout_ms also says after how

@@ -87,6 +87,7 @@ static void test_start_wrong_options_are_refused(void **state)
     struct tradebook_error error;
     const struct tradebook_subscriber_options wrong[] = {
         {.start = TRADEBOOK_START_AFTER, .after_sequence = -1},
+        {.start = TRADEBOOK_START_OLDEST, .after_sequence = 1},
         {.start = (enum tradebook_start)3},
         {.start = TRADEBOOK_START_AFTER, .events_address = "nonsense"},
         {.start = TRADEBOOK_START_AFTER, .client = &(struct tradebook_client_options){.timeout_ms = -1}},

@@ -128,6 +128,11 @@ static enum tradebook_code check(const struct tradebook_subscriber_options *opti
                                     "after_sequence is %lld; it must not be negative",
                                     (long long)options->after_sequence);
     }
+    if (options->after_sequence > 0 && options->start != TRADEBOOK_START_AFTER) {
+        return tbk_client_error_set(error, TRADEBOOK_INVALID_ARGUMENT,
+                                    "after_sequence is %lld; it belongs to TRADEBOOK_START_AFTER",
+                                    (long long)options->after_sequence);
+    }
     return TRADEBOOK_OK;
 }
 
