@@ -162,7 +162,6 @@ def test_starting_fails_when_the_server_cannot_serve(booted):
         assert booted.run("systemctl", "start", "tradebook", check=False).returncode == 1
         assert told(booted, "Result") == ["exit-code"]
         booted.run("systemctl", "stop", "tradebook")
-    booted.run("systemctl", "reset-failed", "tradebook")
 
 
 def test_systemd_starts_the_service_and_it_serves(booted, figure):
