@@ -7,7 +7,7 @@
 
 /* A block is as many rows as are read in a fraction of a millisecond. */
 const struct tbk_analytics_options tbk_analytics_default_options = {
-    .limits = {.rows_min = 2048, .rows_max = 8192, .values_max = 128, .days_max = 512},
+    .limits = {.rows_min = 2048, .rows_max = 8192, .values_max = 128, .days_max = 512, .run_blocks = 32},
     .chunk_rows = 4096,
     .changes_max = 4096,
     .poll_us = 1000000,

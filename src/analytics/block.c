@@ -78,13 +78,21 @@ static void *grown(void *items, uint32_t count, uint32_t *capacity, size_t item_
     return more;
 }
 
-/* Sets *ret_is_new when the row is the first of its day. */
-static bool add_day(struct tbk_group *group, const struct tbk_row *row, int32_t day, bool *ret_is_new)
+static struct tbk_day_total day_of(const struct tbk_row *row)
 {
     const double percent = row->values[0] == row->values[0] ? row->values[0] : 0.0; /* NaN adds nothing */
-    *ret_is_new = group->day_count == 0 || group->days[group->day_count - 1].day != day;
-    if (!*ret_is_new) {
-        group->days[group->day_count - 1].percent += percent;
+    return (struct tbk_day_total){.day = tbk_day_of(row->time_us), .percent = percent};
+}
+
+static bool is_new_day(const struct tbk_group *group, int32_t day)
+{
+    return group->day_count == 0 || group->days[group->day_count - 1].day != day;
+}
+
+static bool add_day(struct tbk_group *group, struct tbk_day_total day)
+{
+    if (!is_new_day(group, day.day)) {
+        group->days[group->day_count - 1].percent += day.percent;
         return true;
     }
     struct tbk_day_total *days = grown(group->days, group->day_count, &group->day_capacity, sizeof *days);
@@ -92,13 +100,13 @@ static bool add_day(struct tbk_group *group, const struct tbk_row *row, int32_t 
         return false;
     }
     group->days = days;
-    days[group->day_count++] = (struct tbk_day_total){.day = day, .percent = percent};
+    days[group->day_count++] = day;
     return true;
 }
 
 /* Keeps the sums of each day as long as there are not too many. */
 static bool add_to_day_sums(struct tbk_block *block, const struct tbk_series_limits *limits,
-                            const struct tbk_row *row, bool is_new_day)
+                            const struct tbk_row *row, bool is_new)
 {
     const uint32_t count = block->all.day_count;
     if (count > limits->days_max) {
@@ -106,7 +114,7 @@ static bool add_to_day_sums(struct tbk_block *block, const struct tbk_series_lim
         block->day_sums = NULL;
         return true;
     }
-    if (is_new_day) {
+    if (is_new) {
         struct tbk_sums *sums = realloc(block->day_sums, count * sizeof *sums);
         if (sums == NULL) {
             return false;
@@ -147,42 +155,62 @@ static struct tbk_group *insert_group(struct tbk_groups *groups, uint32_t positi
     return &items[position];
 }
 
-static bool add_to_groups(struct tbk_groups *groups, const struct tbk_series_shape *shape,
-                          const struct tbk_series_limits *limits, const struct tbk_row *row, uint32_t code,
-                          int32_t day)
+/* Finds the group, or makes it. *ret_group is NULL when there are too many. False:
+ * out of memory. */
+static bool group_for(struct tbk_groups *groups, const struct tbk_series_limits *limits, uint32_t code,
+                      struct tbk_group **ret_group)
 {
+    *ret_group = NULL;
     if (groups->are_too_many) {
         return true;
     }
     const uint32_t position = position_of(groups, code);
-    struct tbk_group *group = position < groups->count ? &groups->items[position] : NULL;
-    if (group == NULL || group->code != code) {
-        if (groups->count == limits->values_max) {
-            forget_groups(groups);
-            groups->are_too_many = true;
-            return true;
-        }
-        group = insert_group(groups, position, code);
+    if (position < groups->count && groups->items[position].code == code) {
+        *ret_group = &groups->items[position];
+        return true;
     }
-    bool is_new_day;
-    if (group == NULL || (shape->has_days && !add_day(group, row, day, &is_new_day))) {
+    if (groups->count == limits->values_max) {
+        forget_groups(groups);
+        groups->are_too_many = true;
+        return true;
+    }
+    *ret_group = insert_group(groups, position, code);
+    return *ret_group != NULL;
+}
+
+static bool add_to_groups(struct tbk_groups *groups, const struct tbk_series_shape *shape,
+                          const struct tbk_series_limits *limits, const struct tbk_row *row, uint32_t code)
+{
+    struct tbk_group *group;
+    if (!group_for(groups, limits, code, &group)) {
         return false;
     }
+    if (group == NULL) {
+        return true;
+    }
     tbk_sums_add(&group->sums, row);
-    return true;
+    return !shape->has_days || add_day(group, day_of(row));
+}
+
+static void extend(struct tbk_block *block, struct tbk_key first, struct tbk_key last, uint32_t rows)
+{
+    block->first = block->rows == 0 ? first : block->first;
+    block->last = last;
+    block->rows += rows;
 }
 
 bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape,
                    const struct tbk_series_limits *limits, const struct tbk_row *row)
 {
-    const int32_t day = tbk_day_of(row->time_us);
-    bool is_new_day;
-    if (shape->has_days &&
-        (!add_day(&block->all, row, day, &is_new_day) || !add_to_day_sums(block, limits, row, is_new_day))) {
-        return false;
+    if (shape->has_days) {
+        const struct tbk_day_total day = day_of(row);
+        const bool is_new = is_new_day(&block->all, day.day);
+        if (!add_day(&block->all, day) || !add_to_day_sums(block, limits, row, is_new)) {
+            return false;
+        }
     }
     for (unsigned i = 0; i < shape->dimensions; i++) {
-        if (!add_to_groups(&block->groups[i], shape, limits, row, row->codes[i], day)) {
+        if (!add_to_groups(&block->groups[i], shape, limits, row, row->codes[i])) {
             return false;
         }
     }
@@ -190,10 +218,51 @@ bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape
     if (block->cells != NULL) {
         tbk_cells_add(block->cells, row);
     }
-    block->first = block->rows == 0 ? tbk_key_of(row) : block->first;
-    block->last = tbk_key_of(row);
-    block->rows++;
+    extend(block, tbk_key_of(row), tbk_key_of(row), 1);
     return true;
+}
+
+static bool merge_group(struct tbk_group *group, const struct tbk_group *next)
+{
+    tbk_sums_merge(&group->sums, &next->sums);
+    for (uint32_t i = 0; i < next->day_count; i++) {
+        if (!add_day(group, next->days[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool merge_groups(struct tbk_groups *groups, const struct tbk_series_limits *limits,
+                         const struct tbk_groups *next)
+{
+    if (next->are_too_many) {
+        forget_groups(groups);
+        groups->are_too_many = true;
+    }
+    for (uint32_t i = 0; i < next->count; i++) {
+        struct tbk_group *group;
+        if (!group_for(groups, limits, next->items[i].code, &group) ||
+            (group != NULL && !merge_group(group, &next->items[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool tbk_block_merge(struct tbk_block *block, const struct tbk_series_shape *shape,
+                     const struct tbk_series_limits *limits, const struct tbk_block *next)
+{
+    for (unsigned i = 0; i < shape->dimensions; i++) {
+        if (!merge_groups(&block->groups[i], limits, &next->groups[i])) {
+            return false;
+        }
+    }
+    if (block->cells != NULL) {
+        tbk_cells_merge(block->cells, next->cells);
+    }
+    extend(block, next->first, next->last, next->rows);
+    return merge_group(&block->all, &next->all);
 }
 
 const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code)

@@ -15,6 +15,7 @@ struct tbk_series_limits {
     uint32_t rows_max;   /* at least 2 */
     uint32_t values_max; /* of a dimension; a block with more keeps no sums for each */
     uint32_t days_max;   /* a block with more keeps no sums for each day */
+    uint32_t run_blocks; /* that are summed up together */
 };
 
 /* What the rows of a series are. */
@@ -51,7 +52,7 @@ struct tbk_groups {
 struct tbk_block {
     struct tbk_key first, last;
     uint32_t rows;
-    int64_t slot; /* of the scratch file; -1: in memory */
+    int64_t slot; /* of the scratch file; -1: none */
     struct tbk_group all;
     struct tbk_sums *day_sums; /* one for each of all.days; NULL: there are too many days */
     struct tbk_groups groups[TBK_SERIES_DIMENSIONS_MAX];
@@ -72,6 +73,10 @@ void tbk_block_destroy(struct tbk_block *block);
  * then only be destroyed. */
 bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape,
                    const struct tbk_series_limits *limits, const struct tbk_row *row);
+/* Adds the sums, but not those of each day, of a block that sorts after it. False:
+ * as above. */
+bool tbk_block_merge(struct tbk_block *block, const struct tbk_series_shape *shape,
+                     const struct tbk_series_limits *limits, const struct tbk_block *next);
 /* NULL: no row has this value, or the values of the dimension are too many. */
 const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code);
 /* Bytes of memory. */

@@ -22,7 +22,7 @@ static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
         tbk_cells_add_to(block->cells, &calibrating->calibration);
         return TBK_VISIT_DONE;
     }
-    if (block->slot < 0) { /* groups have none before they are in the scratch file */
+    if (block->slot < 0) { /* only groups in the scratch file have some */
         return TBK_VISIT_DESCEND;
     }
     const unsigned dimension = (unsigned)selection->dimension;

@@ -31,6 +31,18 @@ void tbk_cells_add(struct tbk_cells *cells, const struct tbk_row *row)
     cells->items[cell].confidence += confidence;
 }
 
+void tbk_cells_merge(struct tbk_cells *cells, const struct tbk_cells *next)
+{
+    cells->wins += next->wins;
+    cells->losses += next->losses;
+    cells->squared_error += next->squared_error;
+    for (int i = 0; i < TBK_CALIBRATION_CELLS; i++) {
+        cells->items[i].n += next->items[i].n;
+        cells->items[i].wins += next->items[i].wins;
+        cells->items[i].confidence += next->items[i].confidence;
+    }
+}
+
 void tbk_cells_add_to(const struct tbk_cells *cells, struct tbk_calibration *calibration)
 {
     calibration->wins += cells->wins;

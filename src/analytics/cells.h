@@ -19,6 +19,7 @@ struct tbk_cells {
 
 /* Counts a win or loss that has a confidence from 0 to 1; others are left out. */
 void tbk_cells_add(struct tbk_cells *cells, const struct tbk_row *row);
+void tbk_cells_merge(struct tbk_cells *cells, const struct tbk_cells *next);
 void tbk_cells_add_to(const struct tbk_cells *cells, struct tbk_calibration *calibration);
 
 #endif

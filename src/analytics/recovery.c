@@ -52,15 +52,15 @@ enum tbk_status tbk_recovery_find(struct tbk_tally *tally, struct tbk_series *se
             continue;
         }
         struct search search = {
-            .curve = curve, .profit = i, .total = tally->searches[i].before, .found_us = TBK_RECOVERY_NONE};
+            .curve = curve, .profit = i, .total = curve->search.before, .found_us = TBK_RECOVERY_NONE};
         const struct tbk_visitor visitor = {.columns = 1U << TBK_COLUMN_TIME | 1U << TBK_COLUMN_ID |
                                                        1U << (TBK_COLUMN_VALUE + i),
                                             .piece = visit_piece,
                                             .row = visit_row,
                                             .state = &search};
         struct tbk_selection rest = *selection;
-        if (tally->searches[i].from_us > rest.start_us) {
-            rest.start_us = tally->searches[i].from_us;
+        if (curve->search.from_us > rest.start_us) {
+            rest.start_us = curve->search.from_us;
         }
         status = tbk_walk(series, &rest, &visitor, error);
         curve->recovery_us = search.found_us;

@@ -30,6 +30,7 @@ void tbk_series_clear(struct tbk_series *series)
     for (size_t i = 0; i < series->block_count; i++) {
         tbk_block_destroy(series->blocks[i]);
     }
+    tbk_runs_fini(&series->runs);
     series->block_count = 0;
     series->row_count = 0;
     series->work_block = NULL;
@@ -298,6 +299,11 @@ static enum tbk_status rewrite(struct tbk_series *series, size_t position, const
     /* From the last piece to the first, so that only the series' last block finds
      * nothing behind it. */
     const size_t pieces = (count + series->limits.rows_max - 1) / series->limits.rows_max;
+    if (pieces == 1) {
+        tbk_runs_forget(&series->runs, &series->limits, position);
+    } else { /* the blocks that follow change places */
+        tbk_runs_forget_from(&series->runs, &series->limits, position);
+    }
     for (size_t i = pieces; status == TBK_OK && i > 0; i--) {
         const size_t begin = count * (i - 1) / pieces;
         const size_t end = count * i / pieces;
@@ -423,12 +429,17 @@ enum tbk_status tbk_series_apply(struct tbk_series *series, struct tbk_batch *ba
         status = apply_next(series, &rest, error);
     }
     batch->removed_count = batch->added_count = 0;
+    if (status == TBK_OK &&
+        !tbk_runs_make(&series->runs, &series->shape, &series->limits, series->blocks, series->block_count)) {
+        status = out_of_memory(error);
+    }
     return status;
 }
 
 size_t tbk_series_bytes(const struct tbk_series *series)
 {
-    size_t bytes = 2 * series->work.offsets[TBK_SERIES_COLUMNS] + series->block_capacity * sizeof(void *);
+    size_t bytes = 2 * series->work.offsets[TBK_SERIES_COLUMNS] + series->block_capacity * sizeof(void *) +
+                   tbk_runs_bytes(&series->runs);
     for (size_t i = 0; i < series->block_count; i++) {
         bytes += tbk_block_bytes(series->blocks[i]);
     }

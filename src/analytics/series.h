@@ -11,6 +11,7 @@
 
 #include "analytics/columns.h"
 #include "analytics/dictionary.h"
+#include "analytics/runs.h"
 
 struct tbk_series {
     struct tbk_series_shape shape;
@@ -18,6 +19,7 @@ struct tbk_series {
     struct tbk_dictionary dictionaries[TBK_SERIES_DIMENSIONS_MAX];
     struct tbk_block **blocks; /* ascending, none empty */
     size_t block_count, block_capacity;
+    struct tbk_runs runs;
     int64_t row_count;
     struct tbk_columns tail; /* of the last block, if that has no slot */
     struct tbk_columns work; /* of a block that was read */

@@ -19,6 +19,7 @@ tbk_layer(analytics
     analytics/rankings.c
     analytics/recovery.c
     analytics/refresh.c
+    analytics/runs.c
     analytics/scratch.c
     analytics/series.c
     analytics/statistics.c

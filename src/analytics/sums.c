@@ -90,9 +90,28 @@ void tbk_curve_add(struct tbk_curve *curve, const struct tbk_row *row, double va
     curve->n++;
 }
 
+/* Where to search for what happens in next. Times of neighbours can be equal, and
+ * then do not tell them apart. */
+static struct tbk_curve_search search_in(const struct tbk_curve *curve, const struct tbk_curve *next)
+{
+    const bool is_apart = curve->n > 0 && curve->last_us < next->first_us;
+    return is_apart ? (struct tbk_curve_search){.from_us = next->first_us, .before = curve->total}
+                    : (struct tbk_curve_search){.from_us = INT64_MIN};
+}
+
+/* Where to search for a recovery that is in next. */
+static struct tbk_curve_search search_of(const struct tbk_curve *curve, const struct tbk_curve *next)
+{
+    if (next->search.from_us == INT64_MIN) {
+        return search_in(curve, next);
+    }
+    return (struct tbk_curve_search){.from_us = next->search.from_us,
+                                     .before = tbk_exact_add(curve->total, next->search.before)};
+}
+
 /* The deepest fall after next. Of equal falls the first counts, and one that
  * crosses the joint has its trough before one of the same depth inside next. */
-static void merge_falls(struct tbk_curve *curve, const struct tbk_curve *next, struct tbk_curve_search *search)
+static void merge_falls(struct tbk_curve *curve, const struct tbk_curve *next)
 {
     const struct tbk_exact high = tbk_exact_add(curve->total, next->high);
     fall_from_high(curve, tbk_exact_add(curve->total, next->low), next->low_us, next->low_id);
@@ -103,16 +122,16 @@ static void merge_falls(struct tbk_curve *curve, const struct tbk_curve *next, s
         curve->trough_us = next->trough_us;
         curve->trough_id = next->trough_id;
         curve->recovery_us = next->recovery_us;
+        if (next->recovery_us == TBK_RECOVERY_LATER) {
+            curve->search = search_of(curve, next);
+        }
     } else if (recovers(curve, high)) {
-        /* Times of neighbours can be equal, and then do not tell them apart. */
-        const bool is_apart = curve->n > 0 && curve->last_us < next->first_us;
-        *search = is_apart ? (struct tbk_curve_search){.from_us = next->first_us, .before = curve->total}
-                           : (struct tbk_curve_search){.from_us = INT64_MIN};
+        curve->search = search_in(curve, next);
         curve->recovery_us = TBK_RECOVERY_LATER;
     }
 }
 
-void tbk_curve_merge(struct tbk_curve *curve, const struct tbk_curve *next, struct tbk_curve_search *search)
+void tbk_curve_merge(struct tbk_curve *curve, const struct tbk_curve *next)
 {
     if (next->n == 0) {
         return;
@@ -121,7 +140,7 @@ void tbk_curve_merge(struct tbk_curve *curve, const struct tbk_curve *next, stru
         *curve = *next;
         return;
     }
-    merge_falls(curve, next, search);
+    merge_falls(curve, next);
     const struct tbk_exact high = tbk_exact_add(curve->total, next->high);
     const struct tbk_exact low = tbk_exact_add(curve->total, next->low);
     if (tbk_exact_less(curve->high, high)) {
@@ -157,11 +176,10 @@ static void profit_add(struct tbk_profit_sums *profit, const struct tbk_row *row
     }
 }
 
-static void profit_merge(struct tbk_profit_sums *profit, const struct tbk_profit_sums *next,
-                         struct tbk_curve_search *search)
+static void profit_merge(struct tbk_profit_sums *profit, const struct tbk_profit_sums *next)
 {
     tbk_moments_merge(&profit->moments, &next->moments);
-    tbk_curve_merge(&profit->curve, &next->curve, search);
+    tbk_curve_merge(&profit->curve, &next->curve);
     profit->wins += next->wins;
     profit->losses += next->losses;
     profit->win_total += next->win_total;
@@ -186,8 +204,7 @@ void tbk_sums_add(struct tbk_sums *sums, const struct tbk_row *row)
     }
 }
 
-void tbk_sums_merge(struct tbk_sums *sums, const struct tbk_sums *next,
-                    struct tbk_curve_search searches[TBK_PROFIT_COUNT])
+void tbk_sums_merge(struct tbk_sums *sums, const struct tbk_sums *next)
 {
     if (next->n == 0) {
         return;
@@ -199,7 +216,7 @@ void tbk_sums_merge(struct tbk_sums *sums, const struct tbk_sums *next,
         sums->kinds[i] += next->kinds[i];
     }
     for (int i = 0; i < TBK_PROFIT_COUNT; i++) {
-        profit_merge(&sums->profits[i], &next->profits[i], &searches[i]);
+        profit_merge(&sums->profits[i], &next->profits[i]);
     }
     tbk_moments_merge(&sums->r, &next->r);
 }

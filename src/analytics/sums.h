@@ -27,6 +27,13 @@ struct tbk_moments {
     double mean, squares;
 };
 
+/* Where the recovery of a curve is: in the rows from from_us on (INT64_MIN: from its
+ * first), before which the curve had this value. */
+struct tbk_curve_search {
+    int64_t from_us;
+    struct tbk_exact before;
+};
+
 /* The cumulated curve, as seen from 0 before its first row. High is the highest
  * value after a row, low the lowest; each is where it was first reached. Depth is
  * the deepest fall from a row to a later one. All meaningless when n is 0. */
@@ -43,18 +50,11 @@ struct tbk_curve {
     int64_t peak_us;
     int64_t trough_us, trough_id;
     int64_t recovery_us; /* or one of those below */
+    struct tbk_curve_search search;
 };
 
 #define TBK_RECOVERY_NONE  INT64_MIN
-#define TBK_RECOVERY_LATER INT64_MAX /* in a later piece, see tbk_curve_search */
-
-/* Where to look for the recovery when pieces have been merged: in the rows from
- * from_us on (INT64_MIN: from the beginning), before which the curve had this
- * value. */
-struct tbk_curve_search {
-    int64_t from_us;
-    struct tbk_exact before;
-};
+#define TBK_RECOVERY_LATER INT64_MAX /* where pieces were merged: to be searched */
 
 /* One value of the rows that have it. */
 struct tbk_profit_sums {
@@ -82,12 +82,10 @@ void tbk_moments_merge(struct tbk_moments *moments, const struct tbk_moments *ne
  * time (INT64_MIN). */
 void tbk_curve_start(struct tbk_curve *curve);
 void tbk_curve_add(struct tbk_curve *curve, const struct tbk_row *row, double value);
-/* next was made by adding rows alone. */
-void tbk_curve_merge(struct tbk_curve *curve, const struct tbk_curve *next, struct tbk_curve_search *search);
+void tbk_curve_merge(struct tbk_curve *curve, const struct tbk_curve *next);
 
 /* Sums of no row are all zero. */
 void tbk_sums_add(struct tbk_sums *sums, const struct tbk_row *row);
-void tbk_sums_merge(struct tbk_sums *sums, const struct tbk_sums *next,
-                    struct tbk_curve_search searches[TBK_PROFIT_COUNT]);
+void tbk_sums_merge(struct tbk_sums *sums, const struct tbk_sums *next);
 
 #endif

@@ -49,7 +49,7 @@ void tbk_tally_piece(struct tbk_tally *tally, const struct tbk_sums *sums, const
     for (uint32_t i = 0; i < day_count; i++) {
         add_to_day(tally, days[i].day, days[i].percent);
     }
-    tbk_sums_merge(&tally->sums, sums, tally->searches);
+    tbk_sums_merge(&tally->sums, sums);
 }
 
 static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)

@@ -9,7 +9,6 @@
 
 struct tbk_tally {
     struct tbk_sums sums;
-    struct tbk_curve_search searches[TBK_PROFIT_COUNT];
     double risk_free; /* percent per day */
     bool has_day;
     int32_t day; /* the present one */

@@ -64,25 +64,35 @@ static enum tbk_status walk_days(struct walk *walk, const struct tbk_block *bloc
     return status;
 }
 
-static enum tbk_status walk_block(struct walk *walk, const struct tbk_block *block)
+static bool is_inside(const struct tbk_selection *selection, const struct tbk_block *block)
+{
+    return block->first.time_us >= selection->start_us && block->last.time_us < selection->end_us;
+}
+
+/* Whether the rows of a block or run must be visited in smaller pieces. */
+static bool must_descend_into(struct walk *walk, const struct tbk_block *block)
 {
     const struct tbk_selection *selection = walk->selection;
     const struct tbk_group *group = &block->all;
-    bool has_sums = true;
     if (selection->dimension >= 0) {
-        has_sums = !block->groups[selection->dimension].are_too_many;
-        group = has_sums ? tbk_block_group(block, (unsigned)selection->dimension, selection->code) : NULL;
-        if (has_sums && group == NULL) {
-            return TBK_OK;
+        if (block->groups[selection->dimension].are_too_many) {
+            return true;
+        }
+        group = tbk_block_group(block, (unsigned)selection->dimension, selection->code);
+        if (group == NULL) {
+            return false;
         }
     }
-    const bool is_inside = block->first.time_us >= selection->start_us && block->last.time_us < selection->end_us;
-    if (is_inside && has_sums) {
-        const struct tbk_piece piece = {
-            .sums = &group->sums, .days = group->days, .day_count = group->day_count, .block = block};
-        if (!must_descend(walk, &piece)) {
-            return TBK_OK;
-        }
+    const struct tbk_piece piece = {
+        .sums = &group->sums, .days = group->days, .day_count = group->day_count, .block = block};
+    return !is_inside(selection, block) || must_descend(walk, &piece);
+}
+
+static enum tbk_status walk_block(struct walk *walk, const struct tbk_block *block)
+{
+    const struct tbk_selection *selection = walk->selection;
+    if (!must_descend_into(walk, block)) {
+        return TBK_OK;
     }
     if (selection->dimension < 0 && block->day_sums != NULL) {
         return walk_days(walk, block);
@@ -111,11 +121,15 @@ enum tbk_status tbk_walk(struct tbk_series *series, const struct tbk_selection *
 {
     struct walk walk = {.series = series, .selection = selection, .visitor = visitor, .error = error};
     enum tbk_status status = TBK_OK;
-    for (size_t i = first_block(series, selection->start_us);
-         status == TBK_OK && i < series->block_count && !walk.is_over &&
-         series->blocks[i]->first.time_us < selection->end_us;
-         i++) {
-        status = walk_block(&walk, series->blocks[i]);
+    size_t i = first_block(series, selection->start_us);
+    while (status == TBK_OK && i < series->block_count && !walk.is_over &&
+           series->blocks[i]->first.time_us < selection->end_us) {
+        const struct tbk_block *run = tbk_runs_at(&series->runs, &series->limits, i);
+        if (run != NULL && !must_descend_into(&walk, run)) {
+            i += series->limits.run_blocks;
+        } else {
+            status = walk_block(&walk, series->blocks[i++]);
+        }
     }
     return status;
 }

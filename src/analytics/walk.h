@@ -1,6 +1,6 @@
 /*
  * Going through the rows of a window in the order of (time, id), in pieces as
- * large as the visitor takes: blocks, days, rows.
+ * large as the visitor takes: runs of blocks, blocks, days, rows.
  */
 #ifndef TBK_ANALYTICS_WALK_H
 #define TBK_ANALYTICS_WALK_H
@@ -20,7 +20,7 @@ struct tbk_piece {
     const struct tbk_sums *sums;
     const struct tbk_day_total *days;
     uint32_t day_count;
-    const struct tbk_block *block; /* all rows of this block; NULL for less */
+    const struct tbk_block *block; /* all rows of this block or run; NULL for less */
 };
 
 enum tbk_visit {

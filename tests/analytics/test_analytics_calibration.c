@@ -15,7 +15,7 @@ enum { TRADES = 300 };
 
 /* Only queries work on the series once they are read. */
 static const struct tbk_analytics_options idle = {
-    .limits = {.rows_min = 8, .rows_max = 32, .values_max = 16, .days_max = 32},
+    .limits = {.rows_min = 8, .rows_max = 32, .values_max = 16, .days_max = 32, .run_blocks = 4},
     .chunk_rows = 50,
     .changes_max = 64,
     .poll_us = LONG_US,

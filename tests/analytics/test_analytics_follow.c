@@ -15,7 +15,7 @@
 #define LONG_US INT64_C(30000000)
 
 static const struct tbk_analytics_options small = {
-    .limits = {.rows_min = 8, .rows_max = 32, .values_max = 16, .days_max = 32},
+    .limits = {.rows_min = 8, .rows_max = 32, .values_max = 16, .days_max = 32, .run_blocks = 4},
     .chunk_rows = 50,
     .changes_max = 64,
     .poll_us = 10000,

@@ -17,11 +17,11 @@ enum { FIRST_TRADES = 150, ROUNDS = 12, CHANGES = 25, QUERIES = 6 };
 
 /* Tiny blocks, so that every way to cut and join them occurs. */
 static const struct tbk_analytics_options sizes[] = {
-    {.limits = {.rows_min = 3, .rows_max = 6, .values_max = 3, .days_max = 2},
+    {.limits = {.rows_min = 3, .rows_max = 6, .values_max = 3, .days_max = 2, .run_blocks = 2},
      .chunk_rows = 7,
      .changes_max = 5,
      .poll_us = 1000},
-    {.limits = {.rows_min = 8, .rows_max = 32, .values_max = 16, .days_max = 32},
+    {.limits = {.rows_min = 8, .rows_max = 32, .values_max = 16, .days_max = 32, .run_blocks = 3},
      .chunk_rows = 50,
      .changes_max = 1000,
      .poll_us = 50000},
