@@ -28,19 +28,28 @@ static enum tbk_status open_streams(struct tbk_server *server, const struct tbk_
     return tbk_streams_create(&streams, &server->endpoints.streams, error);
 }
 
+/* Contexts are for ws alone: without it the server has none to open and stop. */
+static enum tbk_status open_exchanges(struct tbk_server *server, const struct tbk_server_config *config,
+                                      struct tbk_error *error)
+{
+    const enum tbk_status status =
+        tbk_exchanges_create(server->endpoints.socket, config->dispatch, config->contexts, config->send_timeout_ms,
+                             config->memory, &server->exchanges, error);
+    if (status == TBK_OK)
+        tbk_exchanges_start(server->exchanges);
+    return status;
+}
+
 static enum tbk_status start(struct tbk_server *server, const struct tbk_server_config *config,
                              struct tbk_error *error)
 {
     enum tbk_status status = tbk_endpoints_open_socket(&server->endpoints, nng_rep0_open, error);
     if (status == TBK_OK)
-        status = tbk_exchanges_create(server->endpoints.socket, config->dispatch, config->contexts,
-                                      config->send_timeout_ms, config->memory, &server->exchanges, error);
-    if (status == TBK_OK)
         status = open_streams(server, config, error);
     if (status == TBK_OK)
         status = tbk_endpoints_listen(&server->endpoints, config->listen_urls, config->listen_url_count, error);
-    if (status == TBK_OK)
-        tbk_exchanges_start(server->exchanges);
+    if (status == TBK_OK && server->endpoints.socket_listens)
+        status = open_exchanges(server, config, error);
     return status;
 }
 
