@@ -164,6 +164,7 @@ static enum tbk_status read_column(const ProtobufCFieldDescriptor *field, const 
         return broken(error, "a column has no type or a field type that cannot be stored", table->name);
     }
     column->name = field->name;
+    column->name_length = strlen(field->name);
     column->field = field;
     column->position = table->column_count++;
     column->sql_type = option->type;
@@ -329,7 +330,7 @@ const struct tbk_column *tbk_table_column(const struct tbk_table *table, const c
 {
     for (unsigned i = 0; i < table->column_count; i++) {
         const struct tbk_column *column = &table->columns[i];
-        if (strlen(column->name) == name_length && memcmp(column->name, name, name_length) == 0) {
+        if (column->name_length == name_length && memcmp(column->name, name, name_length) == 0) {
             return column;
         }
     }

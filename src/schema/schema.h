@@ -38,6 +38,7 @@ struct tbk_table;
 /* One column and the message field it stores. Names are the same. */
 struct tbk_column {
     const char *name;
+    size_t name_length;
     const ProtobufCFieldDescriptor *field;
     enum tbk_column_kind kind;
     unsigned position; /* index in tbk_table.columns */

@@ -144,6 +144,7 @@ static void sqlite_session_close(struct tbk_session *session)
     }
     sqlite3_finalize(session->terms_get);
     sqlite3_finalize(session->terms_put);
+    sqlite3_finalize(session->theories_ungraded);
     sqlite3_finalize(session->theories_grade);
     sqlite3_finalize(session->model_promote);
     sqlite3_finalize(session->model_predecessor);

@@ -105,6 +105,7 @@ struct tbk_session {
     sqlite3_stmt *events[TBK_EVENT_STATEMENT_COUNT];
     sqlite3_stmt *terms_get;
     sqlite3_stmt *terms_put;
+    sqlite3_stmt *theories_ungraded;
     sqlite3_stmt *theories_grade;
     sqlite3_stmt *model_promote;
     sqlite3_stmt *model_predecessor;
