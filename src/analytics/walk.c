@@ -64,7 +64,7 @@ static enum tbk_status walk_days(struct walk *walk, const struct tbk_block *bloc
     return status;
 }
 
-static bool is_inside(const struct tbk_selection *selection, const struct tbk_block *block)
+static bool lies_inside(const struct tbk_selection *selection, const struct tbk_block *block)
 {
     return block->first.time_us >= selection->start_us && block->last.time_us < selection->end_us;
 }
@@ -85,7 +85,7 @@ static bool must_descend_into(struct walk *walk, const struct tbk_block *block)
     }
     const struct tbk_piece piece = {
         .sums = &group->sums, .days = group->days, .day_count = group->day_count, .block = block};
-    return !is_inside(selection, block) || must_descend(walk, &piece);
+    return !lies_inside(selection, block) || must_descend(walk, &piece);
 }
 
 static enum tbk_status walk_block(struct walk *walk, const struct tbk_block *block)
