@@ -233,11 +233,11 @@ void tbk_exchanges_start(struct tbk_exchanges *exchanges)
 void tbk_exchanges_stop(struct tbk_exchanges *exchanges)
 {
     atomic_store(&exchanges->stopping, true);
-    for (unsigned i = 0; i < exchanges->count; i++)
+    for (unsigned i = 0; i < exchanges->count; i++) {
         nng_aio_cancel(exchanges->items[i].receive_aio);
-    /* A request that came at the last moment is with dispatch after this. */
-    for (unsigned i = 0; i < exchanges->count; i++)
+        /* A request that came at the last moment is with dispatch after this. */
         nng_aio_wait(exchanges->items[i].receive_aio);
+    }
 }
 
 void tbk_exchanges_wait(struct tbk_exchanges *exchanges, int64_t timeout_ms)

@@ -229,6 +229,14 @@ static bool has_quantifier(const ProtobufCFieldDescriptor *field)
            field->type != PROTOBUF_C_TYPE_MESSAGE;
 }
 
+/* Makes the value what it is in a message where it was never set. */
+static void reset_value(const ProtobufCFieldDescriptor *field, void *value)
+{
+    memset(value, 0, tbk_field_size(field));
+    if (field->label == PROTOBUF_C_LABEL_NONE && field->type == PROTOBUF_C_TYPE_STRING)
+        *(const char **)value = protobuf_c_empty_string;
+}
+
 /* Adds an element at the end. */
 static void grow(const ProtobufCFieldDescriptor *field, ProtobufCMessage *message, struct tbk_arena *arena,
                  unsigned depth)
@@ -255,7 +263,7 @@ static void set_field(const ProtobufCFieldDescriptor *field, ProtobufCMessage *m
         return;
     }
     if (!set_value(field, value_of(field, message), is_new, arena, depth)) {
-        *(void **)value_of(field, message) = NULL;
+        reset_value(field, value_of(field, message));
         return;
     }
     if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0)
@@ -274,7 +282,7 @@ static void clear_field(const ProtobufCFieldDescriptor *field, ProtobufCMessage 
     } else if (has_quantifier(field)) {
         *(protobuf_c_boolean *)quantifier_of(field, message) = 0;
     } else {
-        memset(value_of(field, message), 0, tbk_field_size(field));
+        reset_value(field, value_of(field, message));
     }
 }
 
