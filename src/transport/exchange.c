@@ -233,6 +233,8 @@ void tbk_exchanges_start(struct tbk_exchanges *exchanges)
 void tbk_exchanges_stop(struct tbk_exchanges *exchanges)
 {
     atomic_store(&exchanges->stopping, true);
+    /* One after the other, some 50 ms: cancelled all at once, the listener would be
+     * closed sooner, and nng 1.5.2 leaks a ws connection that is just being closed. */
     for (unsigned i = 0; i < exchanges->count; i++) {
         nng_aio_cancel(exchanges->items[i].receive_aio);
         /* A request that came at the last moment is with dispatch after this. */
