@@ -309,11 +309,12 @@ void tbk_dispatch_destroy(struct tbk_dispatch *dispatch)
     if (dispatch == NULL) {
         return;
     }
+    if (dispatch->relay.dispatch !=
+        NULL) { /* first: it puts jobs back to the readers; nothing wakes it after drain */
+        tbk_relay_stop(&dispatch->relay);
+    }
     if (dispatch->readers.dispatch != NULL) {
         tbk_readers_stop(&dispatch->readers);
-    }
-    if (dispatch->relay.dispatch != NULL) { /* nothing wakes it after drain */
-        tbk_relay_stop(&dispatch->relay);
     }
     if (dispatch->writer.dispatch != NULL) { /* last: its closing ends the write-ahead log */
         tbk_writer_stop(&dispatch->writer);

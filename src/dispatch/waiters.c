@@ -67,11 +67,12 @@ void tbk_waiters_park(struct tbk_waiters *waiters, struct tbk_job *job)
         job->next = waiters->first;
         waiters->first = job;
         waiters->count++;
+        /* Under the lock: the job cannot end before, so the relay is still there. */
+        tbk_relay_mind(&waiters->dispatch->relay);
     }
     pthread_mutex_unlock(&waiters->mutex);
     switch (step) {
     case PARK: /* the job may be gone already */
-        tbk_relay_mind(&waiters->dispatch->relay);
         return;
     case RUN_AGAIN:
         run_again(waiters, job);
