@@ -42,9 +42,12 @@ _Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_
     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
     ", r.id, r.exit_timestamp FROM signal_results r WHERE " condition " AND " CLOSED("+r") ";"
 
-/* A closed trade enters the outbox, or, unless it is to be published, the
- * changes. The terms are there before: whoever opens a trade writes them first. */
-#define TRADE_CLOSED                                                                                              \
+#define UNPUBLISHED "EXISTS (SELECT 1 FROM tb_trades t WHERE t.signal_id=NEW.signal_id AND t.publish=0)"
+
+/* A closed trade enters the outbox. Its terms are there before: whoever opens a trade
+ * writes them first. VALUES for the symbol, since SQLite would collect the rows of a
+ * SELECT in a temporary table, its table being read above. */
+#define PUBLISH_TRADE                                                                                             \
     "INSERT INTO tb_events (previous, created_at, result_id, signal_id, entry_price, entry_timestamp, "           \
     "exit_price, exit_timestamp, exit_reason, pnl_percent, pnl_usd, outcome, hold_duration_minutes, "             \
     "result_created_at, result_updated_at, symbol, direction, strategy, tier, session, model_version, "           \
@@ -58,12 +61,13 @@ _Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_
     "LEFT JOIN tb_trades t ON t.signal_id=r.signal_id "                                                           \
     "LEFT JOIN risk_book_snapshots k ON k.signal_id=CAST(r.signal_id AS TEXT) "                                   \
     "LEFT JOIN tb_symbols y ON y.symbol=ifnull(s.symbol,'') "                                                     \
-    "WHERE r.id=NEW.id AND t.publish IS NOT 0;"                                                                   \
-    "INSERT INTO tb_symbols (symbol, sequence) SELECT e.symbol, e.sequence FROM tb_events e "                     \
-    "WHERE e.sequence=(SELECT max(sequence) FROM tb_events) AND e.result_id=NEW.id "                              \
-    "ON CONFLICT (symbol) DO UPDATE SET sequence=excluded.sequence;"                                              \
-    "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
-    ", NEW.id, NULL FROM tb_trades WHERE signal_id=NEW.signal_id AND publish=0;"
+    "WHERE r.id=NEW.id;"                                                                                          \
+    "INSERT INTO tb_symbols (symbol, sequence) VALUES ("                                                          \
+    "(SELECT symbol FROM tb_events WHERE sequence=(SELECT max(sequence) FROM tb_events)), "                       \
+    "(SELECT max(sequence) FROM tb_events)) ON CONFLICT (symbol) DO UPDATE SET sequence=excluded.sequence;"
+
+/* One that is not to be published enters the changes only. */
+#define FOLLOW_TRADE "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_TRADES ", NEW.id, NULL);"
 
 #define NOW "strftime('%Y-%m-%d %H:%M:%f000','now')"
 
@@ -94,9 +98,14 @@ struct trigger {
 static const struct trigger triggers[] = {
     /* A trade is closed, by an update or by inserting it so. */
     {"tb_signal_results_close", "AFTER UPDATE OF outcome ON signal_results WHEN " CLOSED("NEW") " AND " NOT_CLOSED(
-                                    "OLD") " BEGIN " TRADE_CLOSED " END"},
+                                    "OLD") " AND NOT " UNPUBLISHED " BEGIN " PUBLISH_TRADE " END"},
+    {"tb_signal_results_close_unpublished",
+     "AFTER UPDATE OF outcome ON signal_results WHEN " CLOSED("NEW") " AND " NOT_CLOSED(
+         "OLD") " AND " UNPUBLISHED " BEGIN " FOLLOW_TRADE " END"},
     {"tb_signal_results_insert",
-     "AFTER INSERT ON signal_results WHEN " CLOSED("NEW") " BEGIN " TRADE_CLOSED " END"},
+     "AFTER INSERT ON signal_results WHEN " CLOSED("NEW") " AND NOT " UNPUBLISHED " BEGIN " PUBLISH_TRADE " END"},
+    {"tb_signal_results_insert_unpublished",
+     "AFTER INSERT ON signal_results WHEN " CLOSED("NEW") " AND " UNPUBLISHED " BEGIN " FOLLOW_TRADE " END"},
 
     /* The id of a deleted signal may be given to another, whose trade has terms
      * of its own. */
