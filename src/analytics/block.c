@@ -38,16 +38,30 @@ struct tbk_block *tbk_block_create(const struct tbk_series_shape *shape)
     return block;
 }
 
-static void forget_groups(struct tbk_groups *groups)
+static void free_items(struct tbk_groups *groups)
 {
-    if (groups->items == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; i < groups->count; i++) {
+    for (uint32_t i = 0; groups->items != NULL && i < groups->count; i++) {
         free(groups->items[i].days);
     }
     free(groups->items);
-    *groups = (struct tbk_groups){0};
+    groups->items = NULL;
+    groups->capacity = 0;
+}
+
+void tbk_block_drop_groups(struct tbk_block *block)
+{
+    for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
+        if (block->groups[i].stored_bytes > 0) {
+            free_items(&block->groups[i]);
+        }
+    }
+}
+
+/* Of more values than groups are kept for. */
+static void give_up(struct tbk_groups *groups)
+{
+    free_items(groups);
+    *groups = (struct tbk_groups){.are_too_many = true};
 }
 
 void tbk_block_destroy(struct tbk_block *block)
@@ -56,7 +70,7 @@ void tbk_block_destroy(struct tbk_block *block)
         return;
     }
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
-        forget_groups(&block->groups[i]);
+        free_items(&block->groups[i]);
     }
     free(block->all.days);
     free(block->day_sums);
@@ -170,8 +184,7 @@ static bool group_for(struct tbk_groups *groups, const struct tbk_series_limits 
         return true;
     }
     if (groups->count == limits->values_max) {
-        forget_groups(groups);
-        groups->are_too_many = true;
+        give_up(groups);
         return true;
     }
     *ret_group = insert_group(groups, position, code);
@@ -233,12 +246,12 @@ static bool merge_group(struct tbk_group *group, const struct tbk_group *next)
     return true;
 }
 
-static bool merge_groups(struct tbk_groups *groups, const struct tbk_series_limits *limits,
-                         const struct tbk_groups *next)
+bool tbk_groups_merge(struct tbk_groups *groups, const struct tbk_series_limits *limits,
+                      const struct tbk_groups *next)
 {
     if (next->are_too_many) {
-        forget_groups(groups);
-        groups->are_too_many = true;
+        give_up(groups);
+        return true;
     }
     for (uint32_t i = 0; i < next->count; i++) {
         struct tbk_group *group;
@@ -250,14 +263,8 @@ static bool merge_groups(struct tbk_groups *groups, const struct tbk_series_limi
     return true;
 }
 
-bool tbk_block_merge(struct tbk_block *block, const struct tbk_series_shape *shape,
-                     const struct tbk_series_limits *limits, const struct tbk_block *next)
+bool tbk_block_merge(struct tbk_block *block, const struct tbk_block *next)
 {
-    for (unsigned i = 0; i < shape->dimensions; i++) {
-        if (!merge_groups(&block->groups[i], limits, &next->groups[i])) {
-            return false;
-        }
-    }
     if (block->cells != NULL) {
         tbk_cells_merge(block->cells, next->cells);
     }
@@ -265,9 +272,8 @@ bool tbk_block_merge(struct tbk_block *block, const struct tbk_series_shape *sha
     return merge_group(&block->all, &next->all);
 }
 
-const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code)
+const struct tbk_group *tbk_groups_find(const struct tbk_groups *groups, uint32_t code)
 {
-    const struct tbk_groups *groups = &block->groups[dimension];
     const uint32_t position = position_of(groups, code);
     const bool is_there = position < groups->count && groups->items[position].code == code;
     return is_there ? &groups->items[position] : NULL;
@@ -286,7 +292,7 @@ size_t tbk_block_bytes(const struct tbk_block *block)
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
         const struct tbk_groups *groups = &block->groups[i];
         bytes += groups->capacity * sizeof *groups->items;
-        for (uint32_t g = 0; g < groups->count; g++) {
+        for (uint32_t g = 0; groups->items != NULL && g < groups->count; g++) {
             bytes += group_bytes(&groups->items[g]);
         }
     }

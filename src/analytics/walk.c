@@ -5,6 +5,7 @@ struct walk {
     const struct tbk_selection *selection;
     const struct tbk_visitor *visitor;
     struct tbk_error *error;
+    enum tbk_status status; /* of reading groups; is_over unless OK */
     bool is_over;
 };
 
@@ -75,10 +76,14 @@ static bool must_descend_into(struct walk *walk, const struct tbk_block *block)
     const struct tbk_selection *selection = walk->selection;
     const struct tbk_group *group = &block->all;
     if (selection->dimension >= 0) {
-        if (block->groups[selection->dimension].are_too_many) {
-            return true;
+        const struct tbk_groups *groups;
+        walk->status =
+            tbk_series_read_groups(walk->series, block, (unsigned)selection->dimension, &groups, walk->error);
+        walk->is_over = walk->status != TBK_OK;
+        if (walk->is_over || groups->are_too_many) {
+            return !walk->is_over;
         }
-        group = tbk_block_group(block, (unsigned)selection->dimension, selection->code);
+        group = tbk_groups_find(groups, selection->code);
         if (group == NULL) {
             return false;
         }
@@ -131,5 +136,5 @@ enum tbk_status tbk_walk(struct tbk_series *series, const struct tbk_selection *
             status = walk_block(&walk, series->blocks[i++]);
         }
     }
-    return status;
+    return status == TBK_OK ? walk.status : status;
 }
