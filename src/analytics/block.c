@@ -51,7 +51,7 @@ static void free_items(struct tbk_groups *groups)
 void tbk_block_drop_groups(struct tbk_block *block)
 {
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
-        if (block->groups[i].stored_bytes > 0) {
+        if (block->groups[i].stored != NULL) {
             free_items(&block->groups[i]);
         }
     }
@@ -71,6 +71,7 @@ void tbk_block_destroy(struct tbk_block *block)
     }
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
         free_items(&block->groups[i]);
+        free(block->groups[i].stored);
     }
     free(block->all.days);
     free(block->day_sums);
@@ -140,6 +141,11 @@ static bool add_to_day_sums(struct tbk_block *block, const struct tbk_series_lim
     return true;
 }
 
+static uint32_t code_at(const struct tbk_groups *groups, uint32_t position)
+{
+    return groups->items != NULL ? groups->items[position].code : groups->stored[position].code;
+}
+
 /* Position of the group, or where it belongs. */
 static uint32_t position_of(const struct tbk_groups *groups, uint32_t code)
 {
@@ -147,13 +153,19 @@ static uint32_t position_of(const struct tbk_groups *groups, uint32_t code)
     uint32_t high = groups->count;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        if (groups->items[middle].code < code) {
+        if (code_at(groups, middle) < code) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
     return low;
+}
+
+int32_t tbk_groups_find(const struct tbk_groups *groups, uint32_t code)
+{
+    const uint32_t position = position_of(groups, code);
+    return position < groups->count && code_at(groups, position) == code ? (int32_t)position : -1;
 }
 
 static struct tbk_group *insert_group(struct tbk_groups *groups, uint32_t position, uint32_t code)
@@ -272,13 +284,6 @@ bool tbk_block_merge(struct tbk_block *block, const struct tbk_block *next)
     return merge_group(&block->all, &next->all);
 }
 
-const struct tbk_group *tbk_groups_find(const struct tbk_groups *groups, uint32_t code)
-{
-    const uint32_t position = position_of(groups, code);
-    const bool is_there = position < groups->count && groups->items[position].code == code;
-    return is_there ? &groups->items[position] : NULL;
-}
-
 static size_t group_bytes(const struct tbk_group *group)
 {
     return group->day_capacity * sizeof *group->days;
@@ -292,6 +297,7 @@ size_t tbk_block_bytes(const struct tbk_block *block)
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
         const struct tbk_groups *groups = &block->groups[i];
         bytes += groups->capacity * sizeof *groups->items;
+        bytes += groups->stored != NULL ? (groups->count + 1) * sizeof *groups->stored : 0;
         for (uint32_t g = 0; groups->items != NULL && g < groups->count; g++) {
             bytes += group_bytes(&groups->items[g]);
         }

@@ -43,11 +43,16 @@ struct tbk_group {
     uint32_t day_count, day_capacity;
 };
 
+/* Where in the scratch file the groups of a dimension have this one. */
+struct tbk_stored_group {
+    uint32_t code, offset;
+};
+
 struct tbk_groups {
     struct tbk_group *items; /* ascending by code; NULL when all are in the scratch file only */
     uint32_t count, capacity;
-    bool are_too_many;   /* no items are kept */
-    size_t stored_bytes; /* in the scratch file; 0: not there */
+    bool are_too_many;               /* no items are kept */
+    struct tbk_stored_group *stored; /* count, as items, and the end; NULL: not in the scratch file */
 };
 
 struct tbk_block {
@@ -80,8 +85,8 @@ bool tbk_block_merge(struct tbk_block *block, const struct tbk_block *next);
 /* Adds the groups of such a block. False: as above. */
 bool tbk_groups_merge(struct tbk_groups *groups, const struct tbk_series_limits *limits,
                       const struct tbk_groups *next);
-/* In memory: NULL: no row has this value, or they are too many. */
-const struct tbk_group *tbk_groups_find(const struct tbk_groups *groups, uint32_t code);
+/* Position of a group; -1: no row has this value, or they are too many. */
+int32_t tbk_groups_find(const struct tbk_groups *groups, uint32_t code);
 /* Frees the groups that are in the scratch file as well. */
 void tbk_block_drop_groups(struct tbk_block *block);
 /* Bytes of memory. */

@@ -2,7 +2,7 @@
 #include "analytics/internal.h"
 
 struct calibrating {
-    struct tbk_series *series;
+    const struct tbk_series *series;
     const struct tbk_selection *selection;
     struct tbk_calibration calibration;
     struct tbk_cells rows; /* visited one by one */

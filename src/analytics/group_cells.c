@@ -26,10 +26,9 @@ static void add_rows(struct tbk_cells *cells, const struct tbk_block *block, con
         struct tbk_row row;
         tbk_columns_get(columns, i, &row);
         for (unsigned dimension = 0; dimension < columns->shape->dimensions; dimension++) {
-            const struct tbk_groups *groups = &block->groups[dimension];
-            const struct tbk_group *group = tbk_groups_find(groups, row.codes[dimension]);
-            if (group != NULL) { /* NULL: there are too many */
-                tbk_cells_add(&cells[groups_before(block, dimension) + (size_t)(group - groups->items)], &row);
+            const int32_t position = tbk_groups_find(&block->groups[dimension], row.codes[dimension]);
+            if (position >= 0) { /* below: there are too many */
+                tbk_cells_add(&cells[groups_before(block, dimension) + (size_t)position], &row);
             }
         }
     }

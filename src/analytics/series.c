@@ -32,7 +32,7 @@ void tbk_series_clear(struct tbk_series *series)
     tbk_runs_fini(&series->runs);
     series->block_count = 0;
     series->row_count = 0;
-    tbk_slot_forget_work(series);
+    series->work_block = NULL;
     series->slot_count = 0;
     series->free_slot_count = 0;
 }
@@ -180,7 +180,7 @@ static enum tbk_status make_block(struct tbk_series *series, size_t position, co
     if (block == NULL) {
         return out_of_memory(error);
     }
-    tbk_slot_forget_work(series);
+    series->work_block = NULL;
     for (size_t i = 0; i < count; i++) {
         tbk_columns_put(columns, (uint32_t)i, &rows[i]);
         if (!tbk_block_add(block, &series->shape, &series->limits, &rows[i])) {
@@ -207,7 +207,7 @@ static enum tbk_status rewrite(struct tbk_series *series, size_t position, const
         return status;
     }
     remove_block(series, position);
-    tbk_slot_forget_work(series);
+    series->work_block = NULL;
     /* From the last piece to the first, so that only the series' last block finds
      * nothing behind it. */
     const size_t pieces = (count + series->limits.rows_max - 1) / series->limits.rows_max;

@@ -28,8 +28,6 @@ struct tbk_series {
     const struct tbk_block *work_block;
     unsigned work_columns; /* those that were read */
     struct tbk_read_groups read_groups;
-    const struct tbk_block *read_block; /* of this block and dimension */
-    unsigned read_dimension;
     int fd;
     int64_t slot_bytes; /* from one slot to the next */
     int64_t slot_count;
@@ -67,9 +65,14 @@ enum tbk_status tbk_series_read_groups(struct tbk_series *series, const struct t
                                        unsigned dimension, const struct tbk_groups **ret_groups,
                                        struct tbk_error *error);
 
+/* One that is among them. */
+enum tbk_status tbk_series_read_group(struct tbk_series *series, const struct tbk_block *block, unsigned dimension,
+                                      uint32_t code, const struct tbk_group **ret_group, struct tbk_error *error);
+
 /* Reads the calibration of a group that a block with a slot has. */
-enum tbk_status tbk_series_read_cells(struct tbk_series *series, const struct tbk_block *block, unsigned dimension,
-                                      uint32_t code, struct tbk_cells *ret_cells, struct tbk_error *error);
+enum tbk_status tbk_series_read_cells(const struct tbk_series *series, const struct tbk_block *block,
+                                      unsigned dimension, uint32_t code, struct tbk_cells *ret_cells,
+                                      struct tbk_error *error);
 
 /* Bytes of memory. */
 size_t tbk_series_bytes(const struct tbk_series *series);

@@ -28,12 +28,6 @@ size_t tbk_slot_bytes_max(const struct tbk_series *series)
            tbk_stored_groups_bytes_max(&series->shape, &series->limits);
 }
 
-void tbk_slot_forget_work(struct tbk_series *series)
-{
-    series->work_block = NULL;
-    series->read_block = NULL;
-}
-
 static int64_t take(struct tbk_series *series)
 {
     return series->free_slot_count > 0 ? series->free_slots[--series->free_slot_count] : series->slot_count++;
@@ -108,34 +102,37 @@ enum tbk_status tbk_series_read_groups(struct tbk_series *series, const struct t
                                        struct tbk_error *error)
 {
     const struct tbk_groups *groups = &block->groups[dimension];
-    if (groups->items != NULL || groups->stored_bytes == 0) {
+    if (groups->items == NULL && groups->stored != NULL) {
+        groups = &series->read_groups.groups;
         *ret_groups = groups;
-        return TBK_OK;
+        return tbk_stored_groups_read(series->fd, groups_offset(series, block->slot), &series->limits, block,
+                                      dimension, &series->read_groups, error);
     }
-    if (series->read_block != block || series->read_dimension != dimension) {
-        series->read_block = NULL;
-        const enum tbk_status status =
-            tbk_stored_groups_read(series->fd, groups_offset(series, block->slot), &series->limits, block,
-                                   dimension, &series->read_groups, error);
-        if (status != TBK_OK) {
-            return status;
-        }
-        series->read_block = block;
-        series->read_dimension = dimension;
-    }
-    *ret_groups = &series->read_groups.groups;
+    *ret_groups = groups;
     return TBK_OK;
 }
 
-enum tbk_status tbk_series_read_cells(struct tbk_series *series, const struct tbk_block *block, unsigned dimension,
-                                      uint32_t code, struct tbk_cells *ret_cells, struct tbk_error *error)
+enum tbk_status tbk_series_read_group(struct tbk_series *series, const struct tbk_block *block, unsigned dimension,
+                                      uint32_t code, const struct tbk_group **ret_group, struct tbk_error *error)
 {
-    const struct tbk_groups *groups;
-    const enum tbk_status status = tbk_series_read_groups(series, block, dimension, &groups, error);
-    if (status != TBK_OK) {
-        return status;
+    const struct tbk_groups *groups = &block->groups[dimension];
+    const int32_t position = tbk_groups_find(groups, code);
+    if (groups->items != NULL) {
+        *ret_group = &groups->items[position];
+        return TBK_OK;
     }
-    const size_t position = (size_t)(tbk_groups_find(groups, code) - groups->items);
-    return tbk_group_cells_read(series->fd, cells_offset(series, block->slot), block, dimension, position,
+    const enum tbk_status status =
+        tbk_stored_group_read(series->fd, groups_offset(series, block->slot), &series->limits, block, dimension,
+                              position, &series->read_groups, error);
+    *ret_group = series->read_groups.groups.items;
+    return status;
+}
+
+enum tbk_status tbk_series_read_cells(const struct tbk_series *series, const struct tbk_block *block,
+                                      unsigned dimension, uint32_t code, struct tbk_cells *ret_cells,
+                                      struct tbk_error *error)
+{
+    const int32_t position = tbk_groups_find(&block->groups[dimension], code);
+    return tbk_group_cells_read(series->fd, cells_offset(series, block->slot), block, dimension, (size_t)position,
                                 ret_cells, error);
 }

@@ -16,7 +16,5 @@ enum tbk_status tbk_slot_store(struct tbk_series *series, struct tbk_block *bloc
 /* The slot may be used again. Without memory for the list it is lost until the series
  * is cleared. */
 void tbk_slot_give(struct tbk_series *series, int64_t slot);
-/* Blocks change: what was read of one is read again. */
-void tbk_slot_forget_work(struct tbk_series *series);
 
 #endif

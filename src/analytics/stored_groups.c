@@ -26,48 +26,51 @@ static int64_t offset_of(int64_t offset, const struct tbk_series_limits *limits,
     return offset + (int64_t)(dimension * room(limits));
 }
 
-static size_t bytes_of(const struct tbk_groups *groups)
+/* Where each group will be. NULL: out of memory. */
+static struct tbk_stored_group *lay_out(const struct tbk_groups *groups)
 {
-    size_t bytes = groups->count * sizeof *groups->items;
-    for (uint32_t i = 0; i < groups->count; i++) {
-        bytes += groups->items[i].day_count * sizeof *groups->items[i].days;
+    struct tbk_stored_group *stored = malloc((groups->count + 1) * sizeof *stored);
+    size_t offset = 0;
+    for (uint32_t i = 0; stored != NULL && i < groups->count; i++) {
+        const struct tbk_group *group = &groups->items[i];
+        stored[i] = (struct tbk_stored_group){.code = group->code, .offset = (uint32_t)offset};
+        offset += sizeof *group + group->day_count * sizeof *group->days;
     }
-    return bytes;
+    if (stored != NULL) {
+        stored[groups->count] = (struct tbk_stored_group){.offset = (uint32_t)offset};
+    }
+    return stored;
 }
 
-/* The groups and then their days, as they are written. */
-static void serialise(const struct tbk_groups *groups, char *bytes)
+static void serialise(const struct tbk_groups *groups, const struct tbk_stored_group *stored, char *bytes)
 {
-    char *days = bytes + groups->count * sizeof *groups->items;
     for (uint32_t i = 0; i < groups->count; i++) {
         const struct tbk_group *group = &groups->items[i];
-        struct tbk_group written = *group;
-        written.days = NULL;
-        written.day_capacity = group->day_count;
-        memcpy(bytes + i * sizeof written, &written, sizeof written);
+        char *written = bytes + stored[i].offset;
+        memcpy(written, group, sizeof *group);
         if (group->day_count > 0) {
-            memcpy(days, group->days, group->day_count * sizeof *group->days);
-            days += group->day_count * sizeof *group->days;
+            memcpy(written + sizeof *group, group->days, group->day_count * sizeof *group->days);
         }
     }
 }
 
 static enum tbk_status write_dimension(int fd, int64_t offset, struct tbk_groups *groups, struct tbk_error *error)
 {
-    const size_t length = bytes_of(groups);
-    if (length == 0) {
+    if (groups->count == 0) {
         return TBK_OK;
     }
+    groups->stored = lay_out(groups);
+    if (groups->stored == NULL) {
+        return out_of_memory(error);
+    }
+    const size_t length = groups->stored[groups->count].offset;
     char *bytes = malloc(length);
     if (bytes == NULL) {
         return out_of_memory(error);
     }
-    serialise(groups, bytes);
+    serialise(groups, groups->stored, bytes);
     const enum tbk_status status = tbk_scratch_write(fd, bytes, length, offset, error);
     free(bytes);
-    if (status == TBK_OK) {
-        groups->stored_bytes = length;
-    }
     return status;
 }
 
@@ -81,17 +84,35 @@ enum tbk_status tbk_stored_groups_write(int fd, int64_t offset, const struct tbk
     return status;
 }
 
-static bool make_room(struct tbk_read_groups *read, size_t bytes)
+/* Reads groups one after the other from position begin to before end. */
+static enum tbk_status read_groups(int fd, int64_t offset, const struct tbk_groups *stored, uint32_t begin,
+                                   uint32_t end, struct tbk_read_groups *read, struct tbk_error *error)
 {
+    const uint32_t count = end - begin;
+    const uint32_t first = stored->stored[begin].offset;
+    const size_t length = stored->stored[end].offset - first;
+    const size_t bytes = count * sizeof(struct tbk_group) + length;
     if (bytes > read->memory_bytes) {
         void *memory = realloc(read->memory, bytes);
         if (memory == NULL) {
-            return false;
+            return out_of_memory(error);
         }
         read->memory = memory;
         read->memory_bytes = bytes;
     }
-    return true;
+    struct tbk_group *items = read->memory;
+    char *raw = (char *)(items + count);
+    const enum tbk_status status = tbk_scratch_read(fd, raw, length, offset + first, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        char *written = raw + (stored->stored[begin + i].offset - first);
+        memcpy(&items[i], written, sizeof items[i]);
+        items[i].days = (struct tbk_day_total *)(written + sizeof items[i]);
+    }
+    read->groups = (struct tbk_groups){.items = items, .count = count};
+    return TBK_OK;
 }
 
 enum tbk_status tbk_stored_groups_read(int fd, int64_t offset, const struct tbk_series_limits *limits,
@@ -99,22 +120,16 @@ enum tbk_status tbk_stored_groups_read(int fd, int64_t offset, const struct tbk_
                                        struct tbk_read_groups *read, struct tbk_error *error)
 {
     const struct tbk_groups *stored = &block->groups[dimension];
-    if (!make_room(read, stored->stored_bytes)) {
-        return out_of_memory(error);
-    }
-    const enum tbk_status status =
-        tbk_scratch_read(fd, read->memory, stored->stored_bytes, offset_of(offset, limits, dimension), error);
-    if (status != TBK_OK) {
-        return status;
-    }
-    read->groups = *stored;
-    read->groups.items = read->memory;
-    struct tbk_day_total *days = (struct tbk_day_total *)(read->groups.items + stored->count);
-    for (uint32_t i = 0; i < stored->count; i++) {
-        read->groups.items[i].days = days;
-        days += read->groups.items[i].day_count;
-    }
-    return TBK_OK;
+    return read_groups(fd, offset_of(offset, limits, dimension), stored, 0, stored->count, read, error);
+}
+
+enum tbk_status tbk_stored_group_read(int fd, int64_t offset, const struct tbk_series_limits *limits,
+                                      const struct tbk_block *block, unsigned dimension, int32_t position,
+                                      struct tbk_read_groups *read, struct tbk_error *error)
+{
+    const uint32_t begin = (uint32_t)position;
+    return read_groups(fd, offset_of(offset, limits, dimension), &block->groups[dimension], begin, begin + 1, read,
+                       error);
 }
 
 void tbk_read_groups_fini(struct tbk_read_groups *read)
