@@ -38,16 +38,30 @@ struct tbk_block *tbk_block_create(const struct tbk_series_shape *shape)
     return block;
 }
 
-static void forget_groups(struct tbk_groups *groups)
+static void free_items(struct tbk_groups *groups)
 {
-    if (groups->items == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; i < groups->count; i++) {
+    for (uint32_t i = 0; groups->items != NULL && i < groups->count; i++) {
         free(groups->items[i].days);
     }
     free(groups->items);
-    *groups = (struct tbk_groups){0};
+    groups->items = NULL;
+    groups->capacity = 0;
+}
+
+void tbk_block_drop_groups(struct tbk_block *block)
+{
+    for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
+        if (block->groups[i].stored != NULL) {
+            free_items(&block->groups[i]);
+        }
+    }
+}
+
+/* Of more values than groups are kept for. */
+static void give_up(struct tbk_groups *groups)
+{
+    free_items(groups);
+    *groups = (struct tbk_groups){.are_too_many = true};
 }
 
 void tbk_block_destroy(struct tbk_block *block)
@@ -56,7 +70,8 @@ void tbk_block_destroy(struct tbk_block *block)
         return;
     }
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
-        forget_groups(&block->groups[i]);
+        free_items(&block->groups[i]);
+        free(block->groups[i].stored);
     }
     free(block->all.days);
     free(block->day_sums);
@@ -126,6 +141,11 @@ static bool add_to_day_sums(struct tbk_block *block, const struct tbk_series_lim
     return true;
 }
 
+static uint32_t code_at(const struct tbk_groups *groups, uint32_t position)
+{
+    return groups->items != NULL ? groups->items[position].code : groups->stored[position].code;
+}
+
 /* Position of the group, or where it belongs. */
 static uint32_t position_of(const struct tbk_groups *groups, uint32_t code)
 {
@@ -133,13 +153,19 @@ static uint32_t position_of(const struct tbk_groups *groups, uint32_t code)
     uint32_t high = groups->count;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        if (groups->items[middle].code < code) {
+        if (code_at(groups, middle) < code) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
     return low;
+}
+
+int32_t tbk_groups_find(const struct tbk_groups *groups, uint32_t code)
+{
+    const uint32_t position = position_of(groups, code);
+    return position < groups->count && code_at(groups, position) == code ? (int32_t)position : -1;
 }
 
 static struct tbk_group *insert_group(struct tbk_groups *groups, uint32_t position, uint32_t code)
@@ -170,8 +196,7 @@ static bool group_for(struct tbk_groups *groups, const struct tbk_series_limits 
         return true;
     }
     if (groups->count == limits->values_max) {
-        forget_groups(groups);
-        groups->are_too_many = true;
+        give_up(groups);
         return true;
     }
     *ret_group = insert_group(groups, position, code);
@@ -233,12 +258,12 @@ static bool merge_group(struct tbk_group *group, const struct tbk_group *next)
     return true;
 }
 
-static bool merge_groups(struct tbk_groups *groups, const struct tbk_series_limits *limits,
-                         const struct tbk_groups *next)
+bool tbk_groups_merge(struct tbk_groups *groups, const struct tbk_series_limits *limits,
+                      const struct tbk_groups *next)
 {
     if (next->are_too_many) {
-        forget_groups(groups);
-        groups->are_too_many = true;
+        give_up(groups);
+        return true;
     }
     for (uint32_t i = 0; i < next->count; i++) {
         struct tbk_group *group;
@@ -250,27 +275,13 @@ static bool merge_groups(struct tbk_groups *groups, const struct tbk_series_limi
     return true;
 }
 
-bool tbk_block_merge(struct tbk_block *block, const struct tbk_series_shape *shape,
-                     const struct tbk_series_limits *limits, const struct tbk_block *next)
+bool tbk_block_merge(struct tbk_block *block, const struct tbk_block *next)
 {
-    for (unsigned i = 0; i < shape->dimensions; i++) {
-        if (!merge_groups(&block->groups[i], limits, &next->groups[i])) {
-            return false;
-        }
-    }
     if (block->cells != NULL) {
         tbk_cells_merge(block->cells, next->cells);
     }
     extend(block, next->first, next->last, next->rows);
     return merge_group(&block->all, &next->all);
-}
-
-const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code)
-{
-    const struct tbk_groups *groups = &block->groups[dimension];
-    const uint32_t position = position_of(groups, code);
-    const bool is_there = position < groups->count && groups->items[position].code == code;
-    return is_there ? &groups->items[position] : NULL;
 }
 
 static size_t group_bytes(const struct tbk_group *group)
@@ -286,7 +297,8 @@ size_t tbk_block_bytes(const struct tbk_block *block)
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
         const struct tbk_groups *groups = &block->groups[i];
         bytes += groups->capacity * sizeof *groups->items;
-        for (uint32_t g = 0; g < groups->count; g++) {
+        bytes += groups->stored != NULL ? (groups->count + 1) * sizeof *groups->stored : 0;
+        for (uint32_t g = 0; groups->items != NULL && g < groups->count; g++) {
             bytes += group_bytes(&groups->items[g]);
         }
     }

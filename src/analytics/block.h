@@ -43,10 +43,16 @@ struct tbk_group {
     uint32_t day_count, day_capacity;
 };
 
+/* Where in the scratch file the groups of a dimension have this one. */
+struct tbk_stored_group {
+    uint32_t code, offset;
+};
+
 struct tbk_groups {
-    struct tbk_group *items; /* ascending by code */
+    struct tbk_group *items; /* ascending by code; NULL when all are in the scratch file only */
     uint32_t count, capacity;
-    bool are_too_many; /* no items are kept */
+    bool are_too_many;               /* no items are kept */
+    struct tbk_stored_group *stored; /* count, as items, and the end; NULL: not in the scratch file */
 };
 
 struct tbk_block {
@@ -73,12 +79,16 @@ void tbk_block_destroy(struct tbk_block *block);
  * then only be destroyed. */
 bool tbk_block_add(struct tbk_block *block, const struct tbk_series_shape *shape,
                    const struct tbk_series_limits *limits, const struct tbk_row *row);
-/* Adds the sums, but not those of each day, of a block that sorts after it. False:
- * as above. */
-bool tbk_block_merge(struct tbk_block *block, const struct tbk_series_shape *shape,
-                     const struct tbk_series_limits *limits, const struct tbk_block *next);
-/* NULL: no row has this value, or the values of the dimension are too many. */
-const struct tbk_group *tbk_block_group(const struct tbk_block *block, unsigned dimension, uint32_t code);
+/* Adds the sums, but neither those of each day nor those of groups, of a block that
+ * sorts after it. False: as above. */
+bool tbk_block_merge(struct tbk_block *block, const struct tbk_block *next);
+/* Adds the groups of such a block. False: as above. */
+bool tbk_groups_merge(struct tbk_groups *groups, const struct tbk_series_limits *limits,
+                      const struct tbk_groups *next);
+/* Position of a group; -1: no row has this value, or they are too many. */
+int32_t tbk_groups_find(const struct tbk_groups *groups, uint32_t code);
+/* Frees the groups that are in the scratch file as well. */
+void tbk_block_drop_groups(struct tbk_block *block);
 /* Bytes of memory. */
 size_t tbk_block_bytes(const struct tbk_block *block);
 

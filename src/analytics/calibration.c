@@ -25,11 +25,9 @@ static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
     if (block->slot < 0) { /* only groups in the scratch file have some */
         return TBK_VISIT_DESCEND;
     }
-    const unsigned dimension = (unsigned)selection->dimension;
-    const struct tbk_group *group = tbk_block_group(block, dimension, selection->code);
     struct tbk_cells cells;
-    calibrating->status =
-        tbk_series_read_cells(calibrating->series, block, dimension, group, &cells, calibrating->error);
+    calibrating->status = tbk_series_read_cells(calibrating->series, block, (unsigned)selection->dimension,
+                                                selection->code, &cells, calibrating->error);
     if (calibrating->status != TBK_OK) {
         return TBK_VISIT_STOP;
     }

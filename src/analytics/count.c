@@ -5,8 +5,11 @@
 #include "analytics/internal.h"
 
 struct counting {
+    struct tbk_series *series;
     unsigned dimension;
     struct tbk_value_count *counts; /* by code */
+    enum tbk_status status;
+    struct tbk_error *error;
 };
 
 static void add(struct tbk_value_count *count, int64_t n, int64_t wins, double total)
@@ -18,11 +21,16 @@ static void add(struct tbk_value_count *count, int64_t n, int64_t wins, double t
 
 static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
 {
-    const struct counting *counting = state;
+    struct counting *counting = state;
     if (piece->block == NULL || piece->block->groups[counting->dimension].are_too_many) {
         return TBK_VISIT_DESCEND;
     }
-    const struct tbk_groups *groups = &piece->block->groups[counting->dimension];
+    const struct tbk_groups *groups;
+    counting->status =
+        tbk_series_read_groups(counting->series, piece->block, counting->dimension, &groups, counting->error);
+    if (counting->status != TBK_OK) {
+        return TBK_VISIT_STOP;
+    }
     for (uint32_t i = 0; i < groups->count; i++) {
         const struct tbk_sums *sums = &groups->items[i].sums;
         add(&counting->counts[groups->items[i].code], sums->n, sums->kinds[TBK_KIND_WIN],
@@ -43,7 +51,8 @@ enum tbk_status tbk_count_values(struct tbk_series *series, int64_t start_us, in
                                  struct tbk_value_count **ret_counts, size_t *ret_count, struct tbk_error *error)
 {
     const uint32_t size = tbk_dictionary_size(&series->dictionaries[dimension]);
-    struct counting counting = {.dimension = dimension, .counts = calloc(size, sizeof *counting.counts)};
+    struct counting counting = {
+        .series = series, .dimension = dimension, .counts = calloc(size, sizeof *counting.counts), .error = error};
     if (counting.counts == NULL) {
         return tbk_query_out_of_memory(error);
     }
@@ -53,7 +62,8 @@ enum tbk_status tbk_count_values(struct tbk_series *series, int64_t start_us, in
                                         .piece = visit_piece,
                                         .row = visit_row,
                                         .state = &counting};
-    const enum tbk_status status = tbk_walk(series, &all, &visitor, error);
+    const enum tbk_status walked = tbk_walk(series, &all, &visitor, error);
+    const enum tbk_status status = walked != TBK_OK ? walked : counting.status;
     if (status != TBK_OK) {
         free(counting.counts);
         return status;

@@ -19,11 +19,6 @@ static size_t groups_before(const struct tbk_block *block, unsigned dimension)
     return count;
 }
 
-static size_t position_of(const struct tbk_block *block, unsigned dimension, const struct tbk_group *group)
-{
-    return groups_before(block, dimension) + (size_t)(group - block->groups[dimension].items);
-}
-
 /* Adds up the block's rows of each group. */
 static void add_rows(struct tbk_cells *cells, const struct tbk_block *block, const struct tbk_columns *columns)
 {
@@ -31,9 +26,9 @@ static void add_rows(struct tbk_cells *cells, const struct tbk_block *block, con
         struct tbk_row row;
         tbk_columns_get(columns, i, &row);
         for (unsigned dimension = 0; dimension < columns->shape->dimensions; dimension++) {
-            const struct tbk_group *group = tbk_block_group(block, dimension, row.codes[dimension]);
-            if (group != NULL) { /* NULL: there are too many */
-                tbk_cells_add(&cells[position_of(block, dimension, group)], &row);
+            const int32_t position = tbk_groups_find(&block->groups[dimension], row.codes[dimension]);
+            if (position >= 0) { /* below: there are too many */
+                tbk_cells_add(&cells[groups_before(block, dimension) + (size_t)position], &row);
             }
         }
     }
@@ -57,10 +52,9 @@ enum tbk_status tbk_group_cells_write(int fd, int64_t offset, const struct tbk_b
 }
 
 enum tbk_status tbk_group_cells_read(int fd, int64_t offset, const struct tbk_block *block, unsigned dimension,
-                                     const struct tbk_group *group, struct tbk_cells *ret_cells,
-                                     struct tbk_error *error)
+                                     size_t position, struct tbk_cells *ret_cells, struct tbk_error *error)
 {
-    const size_t position = position_of(block, dimension, group);
-    return tbk_scratch_read(fd, ret_cells, sizeof *ret_cells, offset + (int64_t)(position * sizeof *ret_cells),
+    const size_t index = groups_before(block, dimension) + position;
+    return tbk_scratch_read(fd, ret_cells, sizeof *ret_cells, offset + (int64_t)(index * sizeof *ret_cells),
                             error);
 }

@@ -14,9 +14,8 @@ size_t tbk_group_cells_bytes_max(const struct tbk_series_shape *shape, const str
 /* Writes those of a block with these columns. */
 enum tbk_status tbk_group_cells_write(int fd, int64_t offset, const struct tbk_block *block,
                                       const struct tbk_columns *columns, struct tbk_error *error);
-/* group: of the block, in this dimension. */
+/* position: of the group among those of this dimension. */
 enum tbk_status tbk_group_cells_read(int fd, int64_t offset, const struct tbk_block *block, unsigned dimension,
-                                     const struct tbk_group *group, struct tbk_cells *ret_cells,
-                                     struct tbk_error *error);
+                                     size_t position, struct tbk_cells *ret_cells, struct tbk_error *error);
 
 #endif

@@ -6,21 +6,29 @@
 
 /* The groups that are answered, with a tally each. */
 struct breakdown {
+    struct tbk_series *series;
     unsigned dimension;
     struct tbk_value_count *counts; /* of all values; the first group_count are answered */
     size_t count;
     size_t group_count;
     struct tbk_tally *tallies; /* of the groups */
     uint32_t *groups;          /* by code: number of the group + 1, or 0 */
+    enum tbk_status status;
+    struct tbk_error *error;
 };
 
 static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
 {
-    const struct breakdown *breakdown = state;
+    struct breakdown *breakdown = state;
     if (piece->block == NULL || piece->block->groups[breakdown->dimension].are_too_many) {
         return TBK_VISIT_DESCEND;
     }
-    const struct tbk_groups *groups = &piece->block->groups[breakdown->dimension];
+    const struct tbk_groups *groups;
+    breakdown->status =
+        tbk_series_read_groups(breakdown->series, piece->block, breakdown->dimension, &groups, breakdown->error);
+    if (breakdown->status != TBK_OK) {
+        return TBK_VISIT_STOP;
+    }
     for (uint32_t i = 0; i < groups->count; i++) {
         const struct tbk_group *group = &groups->items[i];
         const uint32_t number = breakdown->groups[group->code];
@@ -59,7 +67,8 @@ static enum tbk_status tally_groups(struct breakdown *breakdown, struct tbk_seri
                                         .piece = visit_piece,
                                         .row = visit_row,
                                         .state = breakdown};
-    return tbk_walk(series, selection, &visitor, error);
+    const enum tbk_status status = tbk_walk(series, selection, &visitor, error);
+    return status != TBK_OK ? status : breakdown->status;
 }
 
 static enum tbk_status finish_groups(struct breakdown *breakdown, struct tbk_series *series,
@@ -93,7 +102,7 @@ static enum tbk_status break_down(struct tbk_series *series, const struct tbk_se
                                   struct tbk_arena *arena, struct tbk_performance_group **ret_groups,
                                   size_t *ret_group_count, size_t *ret_groups_left_out, struct tbk_error *error)
 {
-    struct breakdown breakdown = {.dimension = dimension};
+    struct breakdown breakdown = {.series = series, .dimension = dimension, .error = error};
     enum tbk_status status = tbk_count_values(series, selection->start_us, selection->end_us, dimension,
                                               &breakdown.counts, &breakdown.count, error);
     if (status != TBK_OK) {

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "analytics/series.h"
+
 void tbk_runs_fini(struct tbk_runs *runs)
 {
     for (size_t i = 0; i < runs->count; i++) {
@@ -27,17 +29,45 @@ void tbk_runs_forget_from(struct tbk_runs *runs, const struct tbk_series_limits 
     }
 }
 
-static struct tbk_block *make(const struct tbk_series_shape *shape, const struct tbk_series_limits *limits,
-                              struct tbk_block *const *blocks)
+static enum tbk_status out_of_memory(struct tbk_error *error)
 {
-    struct tbk_block *run = tbk_block_create(shape);
-    for (uint32_t i = 0; run != NULL && i < limits->run_blocks; i++) {
-        if (!tbk_block_merge(run, shape, limits, blocks[i])) {
-            tbk_block_destroy(run);
-            run = NULL;
+    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while adding up the figures.");
+}
+
+static enum tbk_status merge(struct tbk_series *series, struct tbk_block *run, const struct tbk_block *block,
+                             struct tbk_error *error)
+{
+    for (unsigned i = 0; i < series->shape.dimensions; i++) {
+        const struct tbk_groups *groups;
+        const enum tbk_status status = tbk_series_read_groups(series, block, i, &groups, error);
+        if (status != TBK_OK) {
+            return status;
+        }
+        if (!tbk_groups_merge(&run->groups[i], &series->limits, groups)) {
+            return out_of_memory(error);
         }
     }
-    return run;
+    return tbk_block_merge(run, block) ? TBK_OK : out_of_memory(error);
+}
+
+/* Makes the run of these blocks, which then need their groups in memory no more. */
+static enum tbk_status make(struct tbk_series *series, struct tbk_block *const *blocks, struct tbk_block **ret_run,
+                            struct tbk_error *error)
+{
+    struct tbk_block *run = tbk_block_create(&series->shape);
+    enum tbk_status status = run != NULL ? TBK_OK : out_of_memory(error);
+    for (uint32_t i = 0; status == TBK_OK && i < series->limits.run_blocks; i++) {
+        status = merge(series, run, blocks[i], error);
+    }
+    if (status != TBK_OK) {
+        tbk_block_destroy(run);
+        return status;
+    }
+    for (uint32_t i = 0; i < series->limits.run_blocks; i++) {
+        tbk_block_drop_groups(blocks[i]);
+    }
+    *ret_run = run;
+    return TBK_OK;
 }
 
 /* Blocks before the first that has no slot: at most the last one has none. */
@@ -46,29 +76,28 @@ static size_t stored_blocks(struct tbk_block *const *blocks, size_t block_count)
     return block_count > 0 && blocks[block_count - 1]->slot < 0 ? block_count - 1 : block_count;
 }
 
-bool tbk_runs_make(struct tbk_runs *runs, const struct tbk_series_shape *shape,
-                   const struct tbk_series_limits *limits, struct tbk_block *const *blocks, size_t block_count)
+enum tbk_status tbk_runs_make(struct tbk_series *series, struct tbk_error *error)
 {
-    const size_t count = stored_blocks(blocks, block_count) / limits->run_blocks;
+    struct tbk_runs *runs = &series->runs;
+    const uint32_t run_blocks = series->limits.run_blocks;
+    const size_t count = stored_blocks(series->blocks, series->block_count) / run_blocks;
     if (count > runs->count) {
         struct tbk_block **items = realloc(runs->items, count * sizeof(struct tbk_block *));
         if (items == NULL) {
-            return false;
+            return out_of_memory(error);
         }
         runs->items = items;
         while (runs->count < count) {
             items[runs->count++] = NULL;
         }
     }
-    for (size_t i = 0; i < count; i++) {
+    enum tbk_status status = TBK_OK;
+    for (size_t i = 0; status == TBK_OK && i < count; i++) {
         if (runs->items[i] == NULL) {
-            runs->items[i] = make(shape, limits, &blocks[i * limits->run_blocks]);
-            if (runs->items[i] == NULL) {
-                return false;
-            }
+            status = make(series, &series->blocks[i * run_blocks], &runs->items[i], error);
         }
     }
-    return true;
+    return status;
 }
 
 const struct tbk_block *tbk_runs_at(const struct tbk_runs *runs, const struct tbk_series_limits *limits,

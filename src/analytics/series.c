@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "analytics/group_cells.h"
 #include "analytics/scratch.h"
+#include "analytics/slots.h"
 
 static enum tbk_status out_of_memory(struct tbk_error *error)
 {
@@ -20,8 +20,7 @@ enum tbk_status tbk_series_init(struct tbk_series *series, struct tbk_series_sha
         !tbk_columns_init(&series->work, &series->shape, limits.rows_max)) {
         return out_of_memory(error);
     }
-    series->slot_bytes =
-        (int64_t)(series->work.offsets[TBK_SERIES_COLUMNS] + tbk_group_cells_bytes_max(&series->shape, &limits));
+    series->slot_bytes = (int64_t)tbk_slot_bytes_max(series);
     return tbk_scratch_open(path, &series->fd, error);
 }
 
@@ -45,100 +44,13 @@ void tbk_series_fini(struct tbk_series *series)
     free(series->free_slots);
     tbk_columns_fini(&series->tail);
     tbk_columns_fini(&series->work);
+    tbk_read_groups_fini(&series->read_groups);
     for (int i = 0; i < TBK_SERIES_DIMENSIONS_MAX; i++) {
         tbk_dictionary_fini(&series->dictionaries[i]);
     }
     if (series->shape.dimensions > 0 && series->fd >= 0) {
         close(series->fd);
     }
-}
-
-static int64_t slot_offset(const struct tbk_series *series, int64_t slot)
-{
-    return slot * series->slot_bytes;
-}
-
-/* Where the calibration of a slot's groups begins. */
-static int64_t cells_offset(const struct tbk_series *series, int64_t slot)
-{
-    return slot_offset(series, slot) + (int64_t)series->work.offsets[TBK_SERIES_COLUMNS];
-}
-
-static int64_t take_slot(struct tbk_series *series)
-{
-    return series->free_slot_count > 0 ? series->free_slots[--series->free_slot_count] : series->slot_count++;
-}
-
-/* Without memory for the list the slot is lost until the series is cleared. */
-static void give_slot(struct tbk_series *series, int64_t slot)
-{
-    if (series->free_slot_count == series->free_slot_capacity) {
-        const size_t wanted = 2 * series->free_slot_capacity + 8;
-        int64_t *slots = realloc(series->free_slots, wanted * sizeof *slots);
-        if (slots == NULL) {
-            return;
-        }
-        series->free_slots = slots;
-        series->free_slot_capacity = wanted;
-    }
-    series->free_slots[series->free_slot_count++] = slot;
-}
-
-/* Writes the block's columns and the calibration of its groups into a slot. */
-static enum tbk_status store(struct tbk_series *series, struct tbk_block *block, const struct tbk_columns *columns,
-                             struct tbk_error *error)
-{
-    const int64_t slot = take_slot(series);
-    for (int i = 0; i < TBK_SERIES_COLUMNS; i++) {
-        const enum tbk_status status = tbk_scratch_write(
-            series->fd, columns->memory + columns->offsets[i], block->rows * tbk_column_width(&series->shape, i),
-            slot_offset(series, slot) + (int64_t)columns->offsets[i], error);
-        if (status != TBK_OK) {
-            return status;
-        }
-    }
-    const enum tbk_status status =
-        tbk_group_cells_write(series->fd, cells_offset(series, slot), block, columns, error);
-    if (status == TBK_OK) {
-        block->slot = slot;
-    }
-    return status;
-}
-
-enum tbk_status tbk_series_read(struct tbk_series *series, const struct tbk_block *block, unsigned columns,
-                                const struct tbk_columns **ret_columns, struct tbk_error *error)
-{
-    if (block->slot < 0) {
-        *ret_columns = &series->tail;
-        return TBK_OK;
-    }
-    if (series->work_block != block) {
-        series->work_block = block;
-        series->work_columns = 0;
-    }
-    for (int i = 0; i < TBK_SERIES_COLUMNS; i++) {
-        if ((columns & ~series->work_columns & 1U << i) == 0) {
-            continue;
-        }
-        const enum tbk_status status =
-            tbk_scratch_read(series->fd, series->work.memory + series->work.offsets[i],
-                             block->rows * tbk_column_width(&series->shape, i),
-                             slot_offset(series, block->slot) + (int64_t)series->work.offsets[i], error);
-        if (status != TBK_OK) {
-            return status;
-        }
-        series->work_columns |= 1U << i;
-    }
-    *ret_columns = &series->work;
-    return TBK_OK;
-}
-
-enum tbk_status tbk_series_read_cells(const struct tbk_series *series, const struct tbk_block *block,
-                                      unsigned dimension, const struct tbk_group *group,
-                                      struct tbk_cells *ret_cells, struct tbk_error *error)
-{
-    return tbk_group_cells_read(series->fd, cells_offset(series, block->slot), block, dimension, group, ret_cells,
-                                error);
 }
 
 /* Puts a block into the list; takes it over in any case. */
@@ -171,7 +83,7 @@ static void remove_block(struct tbk_series *series, size_t position)
     memmove(&series->blocks[position], &series->blocks[position + 1],
             (series->block_count - position) * sizeof(struct tbk_block *));
     if (block->slot >= 0) {
-        give_slot(series, block->slot);
+        tbk_slot_give(series, block->slot);
     }
     tbk_block_destroy(block);
 }
@@ -194,7 +106,7 @@ static enum tbk_status append(struct tbk_series *series, const struct tbk_row *r
     struct tbk_block *block = last_block(series);
     enum tbk_status status = TBK_OK;
     if (block != NULL && block->slot < 0 && is_full(series, block, row)) {
-        status = store(series, block, &series->tail, error);
+        status = tbk_slot_store(series, block, &series->tail, error);
     }
     if (status != TBK_OK) {
         return status;
@@ -276,7 +188,7 @@ static enum tbk_status make_block(struct tbk_series *series, size_t position, co
             return out_of_memory(error);
         }
     }
-    const enum tbk_status status = is_last ? TBK_OK : store(series, block, columns, error);
+    const enum tbk_status status = is_last ? TBK_OK : tbk_slot_store(series, block, columns, error);
     if (status != TBK_OK) {
         tbk_block_destroy(block);
         return status;
@@ -429,17 +341,13 @@ enum tbk_status tbk_series_apply(struct tbk_series *series, struct tbk_batch *ba
         status = apply_next(series, &rest, error);
     }
     batch->removed_count = batch->added_count = 0;
-    if (status == TBK_OK &&
-        !tbk_runs_make(&series->runs, &series->shape, &series->limits, series->blocks, series->block_count)) {
-        status = out_of_memory(error);
-    }
-    return status;
+    return status == TBK_OK ? tbk_runs_make(series, error) : status;
 }
 
 size_t tbk_series_bytes(const struct tbk_series *series)
 {
     size_t bytes = 2 * series->work.offsets[TBK_SERIES_COLUMNS] + series->block_capacity * sizeof(void *) +
-                   tbk_runs_bytes(&series->runs);
+                   tbk_runs_bytes(&series->runs) + series->read_groups.memory_bytes;
     for (size_t i = 0; i < series->block_count; i++) {
         bytes += tbk_block_bytes(series->blocks[i]);
     }

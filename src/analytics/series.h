@@ -1,7 +1,8 @@
 /*
  * A series: rows sorted by (time, id), cut into blocks. The last block grows in
- * memory; the columns of the others, and the calibration of their groups, are in a
- * scratch file. Used under the lock of the analytics.
+ * memory; the columns of the others, and their groups with their calibration, are in a
+ * scratch file. In memory are the sums of each block and day, and the groups of runs and
+ * of the blocks that are in none. Used under the lock of the analytics.
  *
  * A failed call leaves the series damaged; it can then only be destroyed, or
  * cleared and filled again.
@@ -12,6 +13,7 @@
 #include "analytics/columns.h"
 #include "analytics/dictionary.h"
 #include "analytics/runs.h"
+#include "analytics/stored_groups.h"
 
 struct tbk_series {
     struct tbk_series_shape shape;
@@ -25,6 +27,7 @@ struct tbk_series {
     struct tbk_columns work; /* of a block that was read */
     const struct tbk_block *work_block;
     unsigned work_columns; /* those that were read */
+    struct tbk_read_groups read_groups;
     int fd;
     int64_t slot_bytes; /* from one slot to the next */
     int64_t slot_count;
@@ -57,10 +60,19 @@ enum tbk_status tbk_series_apply(struct tbk_series *series, struct tbk_batch *ba
 enum tbk_status tbk_series_read(struct tbk_series *series, const struct tbk_block *block, unsigned columns,
                                 const struct tbk_columns **ret_columns, struct tbk_error *error);
 
-/* Reads the calibration of a group of a block that has a slot. */
+/* The groups of a block or run, in memory; valid until the next call on this series. */
+enum tbk_status tbk_series_read_groups(struct tbk_series *series, const struct tbk_block *block,
+                                       unsigned dimension, const struct tbk_groups **ret_groups,
+                                       struct tbk_error *error);
+
+/* One that is among them. */
+enum tbk_status tbk_series_read_group(struct tbk_series *series, const struct tbk_block *block, unsigned dimension,
+                                      uint32_t code, const struct tbk_group **ret_group, struct tbk_error *error);
+
+/* Reads the calibration of a group that a block with a slot has. */
 enum tbk_status tbk_series_read_cells(const struct tbk_series *series, const struct tbk_block *block,
-                                      unsigned dimension, const struct tbk_group *group,
-                                      struct tbk_cells *ret_cells, struct tbk_error *error);
+                                      unsigned dimension, uint32_t code, struct tbk_cells *ret_cells,
+                                      struct tbk_error *error);
 
 /* Bytes of memory. */
 size_t tbk_series_bytes(const struct tbk_series *series);

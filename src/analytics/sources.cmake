@@ -22,7 +22,9 @@ tbk_layer(analytics
     analytics/runs.c
     analytics/scratch.c
     analytics/series.c
+    analytics/slots.c
     analytics/statistics.c
+    analytics/stored_groups.c
     analytics/sums.c
     analytics/tally.c
     analytics/walk.c

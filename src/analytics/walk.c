@@ -5,6 +5,7 @@ struct walk {
     const struct tbk_selection *selection;
     const struct tbk_visitor *visitor;
     struct tbk_error *error;
+    enum tbk_status status; /* of reading groups; is_over unless OK */
     bool is_over;
 };
 
@@ -73,19 +74,25 @@ static bool lies_inside(const struct tbk_selection *selection, const struct tbk_
 static bool must_descend_into(struct walk *walk, const struct tbk_block *block)
 {
     const struct tbk_selection *selection = walk->selection;
+    const unsigned dimension = (unsigned)selection->dimension;
+    const bool is_of_value = selection->dimension >= 0 && !block->groups[dimension].are_too_many;
+    if (is_of_value && tbk_groups_find(&block->groups[dimension], selection->code) < 0) {
+        return false;
+    }
+    if (!lies_inside(selection, block) || (selection->dimension >= 0 && !is_of_value)) {
+        return true;
+    }
     const struct tbk_group *group = &block->all;
-    if (selection->dimension >= 0) {
-        if (block->groups[selection->dimension].are_too_many) {
-            return true;
-        }
-        group = tbk_block_group(block, (unsigned)selection->dimension, selection->code);
-        if (group == NULL) {
+    if (is_of_value) {
+        walk->status = tbk_series_read_group(walk->series, block, dimension, selection->code, &group, walk->error);
+        if (walk->status != TBK_OK) {
+            walk->is_over = true;
             return false;
         }
     }
     const struct tbk_piece piece = {
         .sums = &group->sums, .days = group->days, .day_count = group->day_count, .block = block};
-    return !lies_inside(selection, block) || must_descend(walk, &piece);
+    return must_descend(walk, &piece);
 }
 
 static enum tbk_status walk_block(struct walk *walk, const struct tbk_block *block)
@@ -131,5 +138,5 @@ enum tbk_status tbk_walk(struct tbk_series *series, const struct tbk_selection *
             status = walk_block(&walk, series->blocks[i++]);
         }
     }
-    return status;
+    return status == TBK_OK ? walk.status : status;
 }
