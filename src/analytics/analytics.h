@@ -151,6 +151,9 @@ struct tbk_analytics;
  * folder of the database and have no name, so nothing of them stays. */
 enum tbk_status tbk_analytics_create(const struct tbk_storage_ops *ops, struct tbk_storage *storage,
                                      struct tbk_analytics **ret_analytics, struct tbk_error *error) TBK_MUST_CHECK;
+/* The server is to stop: from now on queries answer UNAVAILABLE instead of waiting
+ * for the tables to be read, and so do those that wait. Any thread. */
+void tbk_analytics_quiesce(struct tbk_analytics *analytics);
 /* Accepts NULL. No query may be running. */
 void tbk_analytics_destroy(struct tbk_analytics *analytics);
 

@@ -19,6 +19,18 @@ static enum tbk_status too_late(const struct tbk_analytics *analytics, enum tbk_
         names[series], (long long)analytics->rows_read);
 }
 
+/* Whether it may take long until the series can be asked, or never happen. */
+static enum tbk_status check_reading(const struct tbk_analytics *analytics, struct tbk_error *error)
+{
+    if (analytics->failure.status != TBK_OK) {
+        tbk_error_copy(error, &analytics->failure);
+        return error->status;
+    }
+    return analytics->is_quiesced
+               ? tbk_error_set(error, TBK_UNAVAILABLE, "The server is stopping. Try again later.")
+               : TBK_OK;
+}
+
 /* Waits for a change. False: the deadline has passed. */
 static bool wait(struct tbk_analytics *analytics, int64_t deadline_us)
 {
@@ -37,14 +49,16 @@ enum tbk_status tbk_gate_enter(struct tbk_analytics *analytics, enum tbk_series_
     pthread_mutex_lock(&analytics->mutex);
     while (status == TBK_OK && (!analytics->is_ready[series] || analytics->is_busy)) {
         const bool could_begin = analytics->is_ready[series];
-        if (!could_begin && analytics->failure.status != TBK_OK) {
-            tbk_error_copy(error, &analytics->failure);
-            status = error->status;
+        status = could_begin ? TBK_OK : check_reading(analytics, error);
+        if (status != TBK_OK) {
             break;
         }
         analytics->waiting_queries += could_begin;
         const bool is_in_time = wait(analytics, deadline_us);
         analytics->waiting_queries -= could_begin;
+        if (could_begin && !(analytics->is_ready[series] && is_in_time)) {
+            pthread_cond_broadcast(&analytics->changed); /* the thread need not let this one go first */
+        }
         if (!is_in_time) {
             status = too_late(analytics, series, error);
         }
@@ -75,6 +89,14 @@ void tbk_gate_leave(struct tbk_analytics *analytics)
 {
     pthread_mutex_lock(&analytics->mutex);
     analytics->is_busy = false;
+    pthread_cond_broadcast(&analytics->changed);
+    pthread_mutex_unlock(&analytics->mutex);
+}
+
+void tbk_analytics_quiesce(struct tbk_analytics *analytics)
+{
+    pthread_mutex_lock(&analytics->mutex);
+    analytics->is_quiesced = true;
     pthread_cond_broadcast(&analytics->changed);
     pthread_mutex_unlock(&analytics->mutex);
 }

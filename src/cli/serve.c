@@ -341,6 +341,8 @@ static void stop(struct serving *serving)
     release_signals();
     if (serving->server != NULL)
         tbk_server_quiesce(serving->server);
+    if (serving->analytics != NULL)
+        tbk_analytics_quiesce(serving->analytics);
     if (serving->dispatch != NULL)
         tbk_dispatch_drain(serving->dispatch);
     tbk_monitor_destroy(serving->monitor);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "transport/peer.h"
+
 /* While more than half of the contexts wait for slow peers, a reply waits this
  * fraction of its time only, so that such peers cannot take all contexts. */
 enum { PATIENCE_DIVISOR = 20 };
@@ -143,10 +145,9 @@ static uint8_t *responder_reserve(struct tbk_responder *responder, size_t length
     return nng_msg_body(exchange->reply);
 }
 
-/* nng sends each reply by itself, so nothing is held back. */
+/* nng sends each reply by itself. */
 static void responder_send(struct tbk_responder *responder, bool more)
 {
-    (void)more;
     struct exchange *exchange = exchange_of(responder);
     struct tbk_exchanges *all = exchange->all;
     drop_request(exchange);
@@ -157,16 +158,19 @@ static void responder_send(struct tbk_responder *responder, bool more)
     nng_aio_set_msg(exchange->send_aio, exchange->reply);
     exchange->reply = NULL;
     nng_ctx_send(exchange->context, exchange->send_aio);
+    if (!more)
+        tbk_peers_write(); /* this thread may hold replies of streams back */
 }
 
 static void responder_discard(struct tbk_responder *responder, bool more)
 {
-    (void)more;
     struct exchange *exchange = exchange_of(responder);
     drop_request(exchange);
     drop_reply(exchange);
     nng_pipe_close(exchange->pipe); /* else the client would wait for nothing */
     finish(exchange);
+    if (!more)
+        tbk_peers_write();
 }
 
 /* Returns an nng error. */

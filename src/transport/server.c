@@ -7,6 +7,10 @@
 #include "transport/endpoints.h"
 #include "transport/exchange.h"
 
+/* What destroy gives replies to leave, for either kind of connection: twice this and a
+ * second fit into the grace that the process has to end. */
+enum { STOP_MS_MAX = 3000 };
+
 struct tbk_server {
     struct tbk_endpoints endpoints;
     struct tbk_exchanges *exchanges;
@@ -105,11 +109,12 @@ void tbk_server_destroy(struct tbk_server *server)
 {
     if (server == NULL)
         return;
+    const int64_t timeout_ms = server->send_timeout_ms < STOP_MS_MAX ? server->send_timeout_ms : STOP_MS_MAX;
     tbk_server_quiesce(server); /* may have started in part only */
     if (server->exchanges != NULL)
-        tbk_exchanges_wait(server->exchanges, server->send_timeout_ms);
+        tbk_exchanges_wait(server->exchanges, timeout_ms);
     if (server->endpoints.streams != NULL)
-        tbk_streams_wait(server->endpoints.streams, server->send_timeout_ms);
+        tbk_streams_wait(server->endpoints.streams, timeout_ms);
     tbk_exchanges_destroy(server->exchanges);
     tbk_streams_destroy(server->endpoints.streams);
     tbk_endpoints_fini(&server->endpoints);

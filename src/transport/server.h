@@ -48,8 +48,8 @@ const char *tbk_server_library_version(void);
 
 /* Takes no new requests; requests in flight can still be answered. */
 void tbk_server_quiesce(struct tbk_server *server);
-/* After dispatch was drained: waits (bounded by send_timeout_ms) for replies to
- * leave, closes everything. Accepts NULL. */
+/* After dispatch was drained: waits (bounded by send_timeout_ms, and some seconds) for
+ * replies to leave, closes everything. Accepts NULL. */
 void tbk_server_destroy(struct tbk_server *server);
 
 #endif

@@ -16,7 +16,6 @@ these tests hold on every version. Over ws, which stays with nng's sockets, nng
 1.10.1 has a defect of its own.
 """
 
-import base64
 import contextlib
 import os
 import socket
@@ -28,6 +27,7 @@ import book
 import pytest
 import serving
 import sp
+import websocket
 
 CHECK = "/grpc.health.v1.Health/Check"
 GET_SET = "/tradebook.v1.AdminService/GetDescriptorSet"
@@ -393,45 +393,20 @@ def ws(tmp_path):
         yield server
 
 
-def upgrade(address, *headers):
-    """Asks for a WebSocket; returns the connection and the server's first line."""
-    host, path = address[len("ws://"):].split("/", 1)
-    plain = socket.create_connection(tuple(host.split(":")), 20)
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = [f"GET /{path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",
-             f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13",
-             "Sec-WebSocket-Protocol: rep.sp.nanomsg.org", *headers]
-    plain.sendall("\r\n".join([*lines, "", ""]).encode())
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        piece = plain.recv(4096)
-        if not piece:
-            break
-        answer += piece
-    return plain, answer.split(b"\r\n")[0].decode()
-
-
-def ws_frame(payload):
-    """One masked binary message, the mask being zeros."""
-    head = bytes([0x82])
-    head += bytes([0x80 | len(payload)]) if len(payload) < 126 else bytes([0xFE]) + struct.pack(">H", len(payload))
-    return head + bytes(4) + payload
-
-
 def test_websocket_client_is_served(ws):
-    plain, line = upgrade(ws.addresses["ws"])
+    plain, line = websocket.upgrade(ws.addresses["ws"])
     with plain:
         assert " 101 " in line
-        plain.sendall(ws_frame(REQUEST_ID + sp.envelope(CHECK)))
+        plain.sendall(websocket.frame(REQUEST_ID + sp.envelope(CHECK)))
         head = sp.read_exactly(plain, 2)
         assert head[0] == 0x82
         assert sp.read_exactly(plain, head[1]).startswith(REQUEST_ID)
 
 
 def test_websocket_of_a_page_is_closed(ws):
-    plain, _ = upgrade(ws.addresses["ws"], "Origin: https://example.org")
+    plain, _ = websocket.upgrade(ws.addresses["ws"], "Origin: https://example.org")
     assert closed_by_server(plain)
-    plain, line = upgrade(ws.addresses["ws"])
+    plain, line = websocket.upgrade(ws.addresses["ws"])
     plain.close()
     assert " 101 " in line
 
@@ -442,11 +417,27 @@ def test_websocket_peers_that_vanish_leave_nothing_behind(ws):
     if not nng.startswith("1.5."):
         pytest.skip(f"nng {nng} itself now and then panics in this (pthread_mutex_lock: Invalid argument)")
     address = ws.addresses["ws"]
-    upgrade(address)[0].close()
+    websocket.upgrade(address)[0].close()
     before = descriptors(ws)
     for count in [0, 1, 2, 3, 5] * 40:
-        plain, _ = upgrade(address)
-        plain.sendall(ws_frame(REQUEST_ID + sp.envelope(CHECK)) * count)
+        plain, _ = websocket.upgrade(address)
+        plain.sendall(websocket.frame(REQUEST_ID + sp.envelope(CHECK)) * count)
         plain.close()
     assert answers(ws.address)
     wait_for_descriptors(ws, before)
+
+
+# The end. ----------------------------------------------------------------------
+
+
+def test_server_ends_in_time_whatever_patience_it_has_with_slow_peers(tmp_path):
+    """Somebody who does not read his replies may hold the end up, but not past the
+    grace that docker gives."""
+    method = "AdminService.Echo"
+    request = book.envelope(method, book.request_of(method, payload=bytes(1000000)), timeout_ms=60000)
+    server = serving.Server(tmp_path / "book.db", "--send-timeout", 20000).start()
+    with sp.Connection(server.address) as connection:
+        for _ in range(9):
+            connection.send(request.SerializeToString())
+        assert connection.receive()[0] == 1
+        assert server.stop() == 0

@@ -4,12 +4,14 @@ because the server stops, and holds nobody else up."""
 import contextlib
 import signal
 import threading
+import urllib.request
 
 import book
 import pytest
 import serving
 import sp
 import trades
+import websocket
 
 LIST = "EventService.ListEvents"
 
@@ -27,6 +29,11 @@ def reply_of(connection):
 
 def events_of(reply):
     return book.response_of(LIST, reply)
+
+
+def wait_until_parked(server, count):
+    while f"tradebook_waiting_requests {count}\n" not in urllib.request.urlopen(f"{server.http}/metrics").read().decode():
+        pass
 
 
 def wait_until_taken(connection):
@@ -148,6 +155,21 @@ def test_waits_end_empty_when_the_server_stops(tmp_path):
             assert (len(response.events), response.next_after_sequence) == (0, 1)
         assert process.wait(timeout=60) == 0
         server.process = None
+
+
+def test_waits_of_either_transport_end_together_when_the_server_stops(tmp_path):
+    """Replies over tcp wait for the end of those that one thread answers at once, whatever
+    the transport of the last one is."""
+    with serving.Server(tmp_path / "book.db", "--listen", "ws://127.0.0.1:0/rpc", "--http",
+                        "127.0.0.1:0") as server, \
+            websocket.Connection(server.addresses["ws"]) as over_ws, \
+            sp.Connection(server.address, timeout=60) as over_tcp:
+        for count, connection in enumerate((over_ws, over_tcp), 1):  # the newest is answered first
+            ask(connection, wait_ms=60000, timeout_ms=100000)
+            wait_until_parked(server, count)
+        assert server.stop() == 0
+        for connection in (over_ws, over_tcp):
+            assert not events_of(reply_of(connection)[1]).events
 
 
 def test_client_that_vanishes_while_it_waits_harms_nobody(server, client):

@@ -8,11 +8,6 @@
  * given up when the attempt ends: its peer may be gone without a word. */
 enum { QUIET_MS_MAX = 1000 };
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Ends the call from a callback of nng, wherever this is called, so that the
  * caller's callback never runs inside the function that started the call. */
 static void fail(struct tbk_client_lane *lane, enum tradebook_code code)
@@ -75,7 +70,7 @@ static void send_request(struct tbk_client_lane *lane)
         atomic_compare_exchange_strong(&client->waiting_since, &none, now_ms);
     }
     /* Half of the time, so that the other half is left for a second attempt. */
-    int64_t attempt_ms = left_ms / 2 < QUIET_MS_MAX ? smaller(left_ms, QUIET_MS_MAX) : left_ms / 2;
+    int64_t attempt_ms = left_ms / 2 < QUIET_MS_MAX ? tbk_client_smaller(left_ms, QUIET_MS_MAX) : left_ms / 2;
     if (!tbk_client_wait(lane, frame, now_ms + attempt_ms, deadline_ms)) {
         fail(lane, TRADEBOOK_CANCELLED);
     }
@@ -86,7 +81,7 @@ static void pause_before_sending(struct tbk_client_lane *lane)
     struct tradebook_client *client = lane->client;
     pthread_mutex_lock(&client->mutex);
     int64_t pause_ms = lane->call->is_cancelled ? 0 : lane->pause_ms;
-    lane->pause_ms = smaller(lane->pause_ms * 2, client->options.retry_ms_max);
+    lane->pause_ms = tbk_client_smaller(lane->pause_ms * 2, client->options.retry_ms_max);
     nng_sleep_aio((nng_duration)pause_ms, lane->pause_aio);
     pthread_mutex_unlock(&client->mutex);
 }

@@ -122,14 +122,20 @@ void tbk_client_attempt_paused(void *argument);
 /* The lane has waited, and ... */
 void tbk_client_attempt_replied(struct tbk_client_lane *lane, const uint8_t *reply, size_t length);
 void tbk_client_attempt_lost(struct tbk_client_lane *lane);    /* the connection was lost */
-void tbk_client_attempt_resumed(struct tbk_client_lane *lane); /* there is a connection again, or the end */
+void tbk_client_attempt_resumed(struct tbk_client_lane *lane); /* there may be a connection again, or the end */
 void tbk_client_attempt_expired(struct tbk_client_lane *lane); /* no reply came in time */
+
+static inline int64_t tbk_client_smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* --- wait.c --- */
 
 /* Sends the request of a lane and lets the lane wait for its reply until a time,
- * or when there is no connection, for one until another. Takes the frame. False:
- * the call was cancelled, and nothing was done. */
+ * or when there is no connection, for one until another; when the connection has no
+ * room for it, for some milliseconds. Takes the frame. False: the call was cancelled,
+ * and nothing was done. */
 bool tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame, int64_t reply_end_ms,
                      int64_t connection_end_ms);
 /* Goes on with a list of lanes that have waited. */

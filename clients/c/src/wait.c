@@ -70,6 +70,10 @@ bool tbk_client_wait(struct tbk_client_lane *lane, struct tbk_link_frame *frame,
     bool is_sent = tbk_link_send(client->link, frame);
     lane->waits = is_sent ? TBK_WAIT_REPLY : TBK_WAIT_CONNECTION;
     lane->wait_end_ms = is_sent ? reply_end_ms : connection_end_ms;
+    if (!is_sent && atomic_load(&client->is_connected)) { /* no room: nobody tells when there is */
+        lane->wait_end_ms = tbk_client_smaller((int64_t)nng_clock() + lane->pause_ms, connection_end_ms);
+        lane->pause_ms = tbk_client_smaller(lane->pause_ms * 2, client->options.retry_ms_max);
+    }
     wake_at(client, lane->wait_end_ms);
     pthread_mutex_unlock(&client->mutex);
     if (!is_sent) {
