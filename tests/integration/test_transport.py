@@ -435,9 +435,9 @@ def test_server_ends_in_time_whatever_patience_it_has_with_slow_peers(tmp_path):
     grace that docker gives."""
     method = "AdminService.Echo"
     request = book.envelope(method, book.request_of(method, payload=bytes(1000000)), timeout_ms=60000)
-    server = serving.Server(tmp_path / "book.db", "--send-timeout", 20000).start()
+    server = serving.Server(tmp_path / "book.db", "--send-timeout", 20000, "--http", "127.0.0.1:0").start()
     with sp.Connection(server.address) as connection:
         for _ in range(9):
             connection.send(request.SerializeToString())
-        assert connection.receive()[0] == 1
+        server.wait_for_metric('tradebook_requests_total{method="AdminService/Echo",status="OK"} 9')
         assert server.stop() == 0

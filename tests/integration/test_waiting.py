@@ -4,7 +4,6 @@ because the server stops, and holds nobody else up."""
 import contextlib
 import signal
 import threading
-import urllib.request
 
 import book
 import pytest
@@ -29,11 +28,6 @@ def reply_of(connection):
 
 def events_of(reply):
     return book.response_of(LIST, reply)
-
-
-def wait_until_parked(server, count):
-    while f"tradebook_waiting_requests {count}\n" not in urllib.request.urlopen(f"{server.http}/metrics").read().decode():
-        pass
 
 
 def wait_until_taken(connection):
@@ -166,7 +160,7 @@ def test_waits_of_either_transport_end_together_when_the_server_stops(tmp_path):
             sp.Connection(server.address, timeout=60) as over_tcp:
         for count, connection in enumerate((over_ws, over_tcp), 1):  # the newest is answered first
             ask(connection, wait_ms=60000, timeout_ms=100000)
-            wait_until_parked(server, count)
+            server.wait_for_metric(f"tradebook_waiting_requests {count}")
         assert server.stop() == 0
         for connection in (over_ws, over_tcp):
             assert not events_of(reply_of(connection)[1]).events

@@ -13,6 +13,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import urllib.request
 
 BIN = os.environ["TRADEBOOK_BIN"]
 
@@ -100,6 +101,11 @@ class Server:
     def restart(self):
         """Starts it again after stop or kill, at a new tcp port."""
         return self.start()
+
+    def wait_for_metric(self, line):
+        """Returns when /metrics has this line; --http must be among the options."""
+        while f"\n{line}\n" not in urllib.request.urlopen(f"{self.http}/metrics", timeout=60).read().decode():
+            os.sched_yield()
 
     def _ended(self):
         process, self.process = self.process, None
