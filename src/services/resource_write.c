@@ -50,7 +50,7 @@ static void check_new_record(struct tbk_call *call, const struct tbk_table *tabl
                              const char *prefix, struct tbk_error *error)
 {
     tbk_validate_create(table, record, prefix, error);
-    tbk_rules_check(call->context->schema, table, record, prefix, error);
+    tbk_rules_check(call->context->schema, table, record, TBK_RULES_ALL_COLUMNS, prefix, error);
 }
 
 enum tbk_status tbk_resource_check_create(struct tbk_call *call, const struct tbk_method *method,
@@ -98,7 +98,7 @@ static enum tbk_status insert_record(struct tbk_call *call, const struct tbk_tab
     if (!tbk_message_apply_defaults(table, record, call->now_us, call->arena)) {
         return out_of_memory(call);
     }
-    tbk_rules_derive(call->context->schema, table, record);
+    tbk_rules_derive(call->context->schema, table, record, TBK_RULES_ALL_COLUMNS, 0);
     status = call->context->ops->insert(call->session, table, record, ret_id, call->error);
     if (status == TBK_OK && table->key->kind == TBK_COLUMN_INTEGER) {
         const struct tbk_value id = {.type = TBK_VALUE_INTEGER, .integer = *ret_id};
@@ -229,13 +229,24 @@ static uint32_t mask_columns(struct tbk_call *call, const struct tbk_table *tabl
     return columns;
 }
 
+/* Whether this value of an enumeration comes from the server, as a result 'win' does. */
+static bool is_set_by_server(const struct tbk_column *column, const ProtobufCMessage *record)
+{
+    if (column->kind != TBK_COLUMN_ENUM || column->writable_values == 0) {
+        return false;
+    }
+    const int64_t number = tbk_column_get(column, record).integer;
+    return tbk_column_enum_text(column, (int)number) != NULL && (column->writable_values & 1U << number) == 0;
+}
+
 /* Without a mask: the fields that are present and may be changed. */
 static uint32_t present_columns(const struct tbk_table *table, const ProtobufCMessage *record)
 {
     uint32_t columns = 0;
     for (unsigned i = 0; i < table->column_count; i++) {
         const struct tbk_column *column = &table->columns[i];
-        if (tbk_column_updatable(column) && tbk_column_present(column, record)) {
+        if (tbk_column_updatable(column) && tbk_column_present(column, record) &&
+            !is_set_by_server(column, record)) {
             columns |= 1U << i;
         }
     }
@@ -284,8 +295,8 @@ enum tbk_status tbk_resource_check_update(struct tbk_call *call, const struct tb
     return tbk_error_finish(call->error);
 }
 
-/* Reads the record, lays the new values over it, checks the whole, and writes
- * what changed. */
+/* Reads the record, lays the new values over it, checks them with what they belong to,
+ * and writes what changed. */
 enum tbk_status tbk_resource_run_update(struct tbk_call *call, const struct tbk_method *method,
                                         ProtobufCMessage *request, ProtobufCMessage **ret_response)
 {
@@ -304,12 +315,16 @@ enum tbk_status tbk_resource_run_update(struct tbk_call *call, const struct tbk_
             tbk_column_share(&table->columns[i], record, changes);
         }
     }
-    tbk_rules_check(call->context->schema, table, record, record_prefix(call, request), call->error);
+    tbk_rules_check(call->context->schema, table, record, columns, record_prefix(call, request), call->error);
+    int side = 0;
     status = tbk_error_finish(call->error);
+    if (status == TBK_OK) {
+        status = tbk_rules_find_side(call, table, record, &side);
+    }
     if (status != TBK_OK) {
         return status;
     }
-    columns |= tbk_rules_derive(call->context->schema, table, record);
+    columns |= tbk_rules_derive(call->context->schema, table, record, columns, side);
     if (table->updated_at != NULL) {
         const struct tbk_value now = {.type = TBK_VALUE_TIMESTAMP, .timestamp_us = call->now_us};
         if (!tbk_column_set(table->updated_at, record, now, call->arena)) {

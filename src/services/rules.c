@@ -2,8 +2,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "services/trade_result.h"
 #include "tradebook/v1/risk.pb-c.h"
 #include "tradebook/v1/signal.pb-c.h"
 
@@ -13,6 +15,17 @@ static void violation(struct tbk_error *error, const char *prefix, const char *n
     snprintf(path, sizeof path, "%s%s", prefix, name);
     tbk_error_violation(error, path, "%s", text);
 }
+
+static bool has_any(const struct tbk_table *table, uint32_t columns, const char *const *names)
+{
+    return (columns & tbk_table_column_bits(table, names)) != 0;
+}
+
+static const char *const levels[] = {"direction", "entry_price", "tp_price", "sl_price", NULL};
+static const char *const risk[] = {"entry_price", "sl_price", NULL};
+static const char *const risk_and_target[] = {"entry_price", "sl_price", "tp_price", NULL};
+static const char *const risk_and_exit[] = {"entry_price", "sl_price", "exit_price", NULL};
+static const char *const times[] = {"entry_time", "exit_time", NULL};
 
 static void check_signal(const Tradebook__V1__Signal *signal, const char *prefix, struct tbk_error *error)
 {
@@ -41,13 +54,16 @@ static void check_signal(const Tradebook__V1__Signal *signal, const char *prefix
 }
 
 static void check_snapshot(const struct tbk_table *table, const Tradebook__V1__RiskSnapshot *snapshot,
-                           const char *prefix, struct tbk_error *error)
+                           uint32_t columns, const char *prefix, struct tbk_error *error)
 {
-    if (snapshot->has_sl_price && snapshot->sl_price == snapshot->entry_price) {
+    if (has_any(table, columns, risk) && snapshot->has_sl_price && snapshot->sl_price == snapshot->entry_price) {
         violation(error, prefix, "sl_price", "must differ from entry_price");
-    } else if (snapshot->has_tp_price && snapshot->has_sl_price &&
+    } else if (has_any(table, columns, risk_and_target) && snapshot->has_tp_price && snapshot->has_sl_price &&
                (snapshot->tp_price - snapshot->entry_price) * (snapshot->entry_price - snapshot->sl_price) <= 0) {
         violation(error, prefix, "tp_price", "must be on the other side of entry_price than sl_price");
+    }
+    if (!has_any(table, columns, times)) {
+        return;
     }
     const struct tbk_value entry = tbk_column_get(tbk_table_column(table, "entry_time", 10), &snapshot->base);
     const struct tbk_value exit = tbk_column_get(tbk_table_column(table, "exit_time", 9), &snapshot->base);
@@ -58,36 +74,86 @@ static void check_snapshot(const struct tbk_table *table, const Tradebook__V1__R
 }
 
 void tbk_rules_check(const struct tbk_schema *schema, const struct tbk_table *table,
-                     const ProtobufCMessage *message, const char *prefix, struct tbk_error *error)
+                     const ProtobufCMessage *message, uint32_t columns, const char *prefix,
+                     struct tbk_error *error)
 {
-    if (table == &schema->tables[TBK_SIGNALS]) {
+    if (table == &schema->tables[TBK_SIGNALS] && has_any(table, columns, levels)) {
         check_signal((const Tradebook__V1__Signal *)message, prefix, error);
     } else if (table == &schema->tables[TBK_RISK_BOOK_SNAPSHOTS]) {
-        check_snapshot(table, (const Tradebook__V1__RiskSnapshot *)message, prefix, error);
+        check_snapshot(table, (const Tradebook__V1__RiskSnapshot *)message, columns, prefix, error);
     }
 }
 
-/* rr_expected = |tp - entry| / |entry - sl|
- * r_realized  = side * (exit - entry) / |entry - sl|; a stop below the entry is a
- * long's, so side / |entry - sl| = 1 / (entry - sl). */
-static void derive_snapshot(Tradebook__V1__RiskSnapshot *snapshot)
+/* |tp - entry| / |entry - sl| */
+static void derive_expected(Tradebook__V1__RiskSnapshot *snapshot)
 {
-    const double risk = snapshot->entry_price - snapshot->sl_price;
-    const bool has_risk = snapshot->has_sl_price && risk != 0;
-    snapshot->has_rr_expected = has_risk && snapshot->has_tp_price;
+    const double distance = fabs(snapshot->entry_price - snapshot->sl_price);
+    snapshot->has_rr_expected = snapshot->has_sl_price && distance != 0 && snapshot->has_tp_price;
     snapshot->rr_expected =
-        snapshot->has_rr_expected ? fabs(snapshot->tp_price - snapshot->entry_price) / fabs(risk) : 0;
-    snapshot->has_r_realized = has_risk && snapshot->has_exit_price;
-    snapshot->r_realized = snapshot->has_r_realized ? (snapshot->exit_price - snapshot->entry_price) / risk : 0;
+        snapshot->has_rr_expected ? fabs(snapshot->tp_price - snapshot->entry_price) / distance : 0;
+}
+
+/* side * (exit - entry) / |entry - sl| */
+static void derive_realized(Tradebook__V1__RiskSnapshot *snapshot, int side)
+{
+    const double distance = snapshot->entry_price - snapshot->sl_price;
+    const double sign = side != 0 ? side : copysign(1, distance);
+    snapshot->has_r_realized = snapshot->has_sl_price && distance != 0 && snapshot->has_exit_price;
+    snapshot->r_realized =
+        snapshot->has_r_realized ? sign * (snapshot->exit_price - snapshot->entry_price) / fabs(distance) : 0;
 }
 
 uint32_t tbk_rules_derive(const struct tbk_schema *schema, const struct tbk_table *table,
-                          ProtobufCMessage *message)
+                          ProtobufCMessage *message, uint32_t columns, int side)
 {
+    static const char *const expected[] = {"rr_expected", NULL};
+    static const char *const realized[] = {"r_realized", NULL};
+    uint32_t written = 0;
     if (table != &schema->tables[TBK_RISK_BOOK_SNAPSHOTS]) {
-        return 0;
+        return written;
     }
-    derive_snapshot((Tradebook__V1__RiskSnapshot *)message);
-    return 1U << tbk_table_column(table, "rr_expected", 11)->position |
-           1U << tbk_table_column(table, "r_realized", 10)->position;
+    if (has_any(table, columns, risk_and_target)) {
+        derive_expected((Tradebook__V1__RiskSnapshot *)message);
+        written |= tbk_table_column_bits(table, expected);
+    }
+    if (has_any(table, columns, risk_and_exit)) {
+        derive_realized((Tradebook__V1__RiskSnapshot *)message, side);
+        written |= tbk_table_column_bits(table, realized);
+    }
+    return written;
+}
+
+/* The id that a key is; 0: it is none. */
+static int64_t id_of(const char *key)
+{
+    char written[24];
+    const long long id = strtoll(key, NULL, 10);
+    snprintf(written, sizeof written, "%lld", id);
+    return id > 0 && strcmp(written, key) == 0 ? id : 0;
+}
+
+enum tbk_status tbk_rules_find_side(struct tbk_call *call, const struct tbk_table *table,
+                                    const ProtobufCMessage *message, int *ret_side)
+{
+    const struct tbk_schema *schema = call->context->schema;
+    const struct tbk_table *signals = &schema->tables[TBK_SIGNALS];
+    const Tradebook__V1__RiskSnapshot *snapshot = (const Tradebook__V1__RiskSnapshot *)message;
+    *ret_side = 0;
+    if (table != &schema->tables[TBK_RISK_BOOK_SNAPSHOTS] || id_of(snapshot->signal_id) == 0) {
+        return TBK_OK;
+    }
+    const struct tbk_value id = {.type = TBK_VALUE_INTEGER, .integer = id_of(snapshot->signal_id)};
+    ProtobufCMessage *row = NULL;
+    const enum tbk_status status =
+        call->context->ops->get(call->session, signals, signals->key, id, call->arena, &row, call->error);
+    if (status == TBK_NOT_FOUND) {
+        tbk_error_init(call->error);
+        return TBK_OK;
+    }
+    const Tradebook__V1__Signal *signal = (const Tradebook__V1__Signal *)row;
+    if (status == TBK_OK && signal->symbol != NULL && snapshot->pair != NULL &&
+        strcmp(signal->symbol, snapshot->pair) == 0) {
+        *ret_side = tbk_trade_side(signal->direction);
+    }
+    return status;
 }

@@ -154,7 +154,7 @@ static enum tbk_status insert_snapshot(struct tbk_call *call, const struct openi
         !tbk_message_apply_defaults(table, &snapshot->base, call->now_us, call->arena)) {
         return tbk_trade_no_memory(call);
     }
-    tbk_rules_derive(call->context->schema, table, &snapshot->base);
+    tbk_rules_derive(call->context->schema, table, &snapshot->base, TBK_RULES_ALL_COLUMNS, 0);
     int64_t rowid;
     return call->context->ops->insert(call->session, table, &snapshot->base, &rowid, call->error);
 }
@@ -168,7 +168,7 @@ static enum tbk_status complete_snapshot(struct tbk_call *call, const struct ope
     const struct tbk_table *table = table_of(call, TBK_RISK_BOOK_SNAPSHOTS);
     Tradebook__V1__RiskSnapshot *snapshot = opening->trade.snapshot;
     fill_snapshot(opening, snapshot);
-    tbk_rules_derive(call->context->schema, table, &snapshot->base);
+    tbk_rules_derive(call->context->schema, table, &snapshot->base, TBK_RULES_ALL_COLUMNS, 0);
     return call->context->ops->update(call->session, table, tbk_table_column_bits(table, names), &snapshot->base,
                                       call->error);
 }

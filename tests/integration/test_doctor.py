@@ -348,6 +348,15 @@ def plant(db, ids):
     return only("r-realized-wrong", "risk_book_snapshots", str(ids.short))
 
 
+@fault("r-realized-wrong: sign")
+def plant(db, ids):
+    """Opened beyond its stop: the side is that of the signal, not of the stop."""
+    db.execute("UPDATE risk_book_snapshots SET sl_price = entry_price * 1.001, "
+               "rr_expected = abs(tp_price - entry_price) / (entry_price * 0.001), "
+               "r_realized = -(exit_price - entry_price) / (entry_price * 0.001) WHERE signal_id = ?", (str(ids.long),))
+    return only("r-realized-wrong", "risk_book_snapshots", str(ids.long))
+
+
 NOW = "'2025-01-01 00:00:00.000000'"
 
 

@@ -315,6 +315,27 @@ def test_list_order_page_by_page(client, listed, order_by, page_size):
     assert [s.id for s in found] == [s.id for s in sorted(listed, key=ORDERS[order_by])]
 
 
+@pytest.mark.parametrize("descending", ["", " desc"])
+@pytest.mark.parametrize("column, values", [
+    ("notes", [b"abc", b"abc", b"abc", "b", "c"]),
+    ("session", [b"ab", b"ab", b"ab", "b", "c"]),
+    ("session", ["a\0b", "a\0b", "a\0b", "b", "c"]),
+    ("executed", [2, 2, 2, 1, 0]),
+    ("latency_ms", [b"1", "x", 0.5, None, 7]),
+])
+def test_list_values_of_other_programs_page_by_page(client, file, column, values, descending):
+    """Text that is a BLOB or has a NUL in it, truth that is neither 0 nor 1."""
+    for value in values:
+        file.execute(f"INSERT INTO signals (symbol, direction, tier, confidence, ensemble_prediction, {column}) "
+                     "VALUES ('A', 'long', 'high', 0.5, 0.5, ?)", value)
+    found, token = [], None
+    while token != "" and len(found) <= len(values):
+        page = client.ok("SignalService.ListSignals", page_size=2, page_token=token, order_by=column + descending)
+        found += [signal.id for signal in page.signals]
+        token = page.next_page_token
+    assert sorted(found) == [1, 2, 3, 4, 5]
+
+
 def test_list_filter_page_by_page(client, listed):
     text = "symbol = 'A' OR latency_ms = NULL"
     whole = client.ok("SignalService.ListSignals", filter=text, order_by="confidence desc").signals

@@ -237,7 +237,7 @@ def raw_field(message, name, value):
 
 
 class File:
-    """A database file, looked at without the server; nothing is written to it."""
+    """A database file, looked at and written to without the server."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -246,6 +246,13 @@ class File:
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
         try:
             return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.close()
+
+    def execute(self, sql, *parameters):
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            connection.execute(sql, parameters)
         finally:
             connection.close()
 

@@ -54,7 +54,8 @@
 #define HAS_RISK       "k.sl_price IS NOT NULL AND k.entry_price<>k.sl_price"
 #define RISK_SCALE     "max(abs(k.entry_price),abs(k.sl_price))/abs(k.entry_price-k.sl_price)"
 #define RIGHT_EXPECTED "abs(k.tp_price-k.entry_price)/abs(k.entry_price-k.sl_price)"
-#define RIGHT_REALIZED "(k.exit_price-k.entry_price)/(k.entry_price-k.sl_price)"
+#define STOP_SIDE      "CASE WHEN k.sl_price<k.entry_price THEN 1 ELSE -1 END"
+#define RIGHT_REALIZED "ifnull(" SIDE "," STOP_SIDE ")*(k.exit_price-k.entry_price)/abs(k.entry_price-k.sl_price)"
 #define SNAPSHOTS                                                                                                 \
     "FROM risk_book_snapshots k LEFT JOIN signals s ON s.id=CAST(k.signal_id AS INTEGER) AND "                    \
     "CAST(s.id AS TEXT)=k.signal_id "
@@ -244,9 +245,7 @@ const struct tbk_doctor_rule tbk_doctor_rules[] = {
                  "Computes it from the three prices, where the stop is on the right side for the direction."},
         .find = "SELECT 'risk_book_snapshots', k.signal_id, 'is '||tbk_number(k.r_realized)||' and should be '||"
                 "tbk_number(" RIGHT_REALIZED "), ifnull(" SIDE "*(k.entry_price-k.sl_price)>0,1) " SNAPSHOTS
-                "WHERE " HAS_RISK " AND tbk_agrees(k.r_realized," RIGHT_REALIZED "," RISK_SCALE ")=0 AND "
-                "ifnull(tbk_agrees(k.r_realized," SIDE
-                "*(k.exit_price-k.entry_price)/abs(k.entry_price-k.sl_price)," RISK_SCALE "),0)=0",
+                "WHERE " HAS_RISK " AND tbk_agrees(k.r_realized," RIGHT_REALIZED "," RISK_SCALE ")=0",
         .repair = "UPDATE risk_book_snapshots SET r_realized=(exit_price-entry_price)/(entry_price-sl_price) "
                   "WHERE signal_id IN (SELECT key FROM doctor_keys)",
     },

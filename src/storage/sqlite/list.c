@@ -245,6 +245,17 @@ static bool same_value(struct tbk_value a, struct tbk_value b)
     return false;
 }
 
+/* What a message shows of a value. */
+static struct tbk_value shown(const struct tbk_column *column, struct tbk_value value)
+{
+    if (value.type == TBK_VALUE_TEXT) {
+        value.text.length = strnlen(value.text.data, value.text.length);
+    } else if (column->kind == TBK_COLUMN_BOOLEAN && value.type == TBK_VALUE_INTEGER) {
+        value.integer = value.integer != 0;
+    }
+    return value;
+}
+
 /* A page token carries what a message shows; the order goes by what is stored.
  * The two differ where another program wrote, say, a timestamp without fraction
  * or one that cannot be read. So the last row seen is looked up: if it still
@@ -261,13 +272,21 @@ static enum tbk_status find_last_row(struct tbk_session *session, const struct t
     }
     for (unsigned i = 0; i < query->order_count; i++) {
         const struct tbk_column *column = query->order[i].column;
-        if (!same_value(tbk_sqlite_read_value(row, (int)column->position, column), query->after[i])) {
+        const struct tbk_value value = tbk_sqlite_read_value(row, (int)column->position, column);
+        if (!same_value(shown(column, value), query->after[i])) {
             sqlite3_reset(row);
             return TBK_OK;
         }
     }
-    *ret_last_row = row;
-    return TBK_OK;
+    /* Once more, since reading a BLOB as text has made it one. */
+    sqlite3_reset(row);
+    if (sqlite3_step(row) == SQLITE_ROW) {
+        *ret_last_row = row;
+        return TBK_OK;
+    }
+    return sqlite3_reset(row) == SQLITE_OK
+               ? TBK_OK
+               : tbk_sqlite_failed(session->db, sqlite3_extended_errcode(session->db), "reading a row", error);
 }
 
 /* The prepared statement of this SQL; the one used longest ago makes room. */
