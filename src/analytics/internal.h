@@ -31,7 +31,7 @@ struct tbk_analytics {
     bool is_busy;
     bool is_stopping;
     bool is_quiesced; /* no query waits for a reading */
-    bool is_damaged; /* everything must be read anew */
+    bool is_damaged;  /* everything must be read anew */
     bool is_ready[TBK_SERIES_COUNT];
     int64_t rows_read;        /* by the reading that goes on */
     unsigned waiting_queries; /* that could begin */
