@@ -18,6 +18,7 @@ these tests hold on every version. Over ws, which stays with nng's sockets, nng
 
 import contextlib
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -425,6 +426,23 @@ def test_websocket_peers_that_vanish_leave_nothing_behind(ws):
         plain.close()
     assert answers(ws.address)
     wait_for_descriptors(ws, before)
+
+
+# The client. -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc", "ws"])
+def test_calls_that_find_no_room_are_sent_later(tmp_path, transport):
+    """More calls than the ways to a server that stands still can hold."""
+    calls = 2500
+    with serving.Server(tmp_path / "book.db", "--listen", "ws://127.0.0.1:0/rpc") as server:
+        server.process.send_signal(signal.SIGSTOP)
+        with subprocess.Popen([os.environ["TRADEBOOK_ECHO_FLOOD"], server.addresses[transport], str(calls), "8000",
+                               "120000"], stdout=subprocess.PIPE, text=True) as flood:
+            assert flood.stdout.readline() == "started\n"
+            server.process.send_signal(signal.SIGCONT)
+            assert flood.stdout.read() == f"{calls} of {calls}\n"
+            assert flood.wait() == 0
 
 
 # The end. ----------------------------------------------------------------------
