@@ -5,6 +5,11 @@
 
 #define US_PER_DAY (INT64_C(86400) * 1000000)
 
+enum tbk_status tbk_block_out_of_memory(struct tbk_error *error)
+{
+    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while adding up the figures.");
+}
+
 int32_t tbk_day_of(int64_t time_us)
 {
     return (int32_t)(time_us / US_PER_DAY - (time_us % US_PER_DAY < 0));

@@ -65,6 +65,9 @@ struct tbk_block {
     struct tbk_cells *cells; /* NULL without confidence */
 };
 
+/* RESOURCE_EXHAUSTED, with a sentence for whoever makes blocks. */
+enum tbk_status tbk_block_out_of_memory(struct tbk_error *error);
+
 /* UTC day since 1970-01-01 of a time. */
 int32_t tbk_day_of(int64_t time_us);
 

@@ -43,7 +43,7 @@ enum tbk_status tbk_group_cells_write(int fd, int64_t offset, const struct tbk_b
     }
     struct tbk_cells *cells = calloc(count, sizeof *cells);
     if (cells == NULL) {
-        return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while adding up the figures.");
+        return tbk_block_out_of_memory(error);
     }
     add_rows(cells, block, columns);
     const enum tbk_status status = tbk_scratch_write(fd, cells, count * sizeof *cells, offset, error);

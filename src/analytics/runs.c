@@ -29,11 +29,6 @@ void tbk_runs_forget_from(struct tbk_runs *runs, const struct tbk_series_limits 
     }
 }
 
-static enum tbk_status out_of_memory(struct tbk_error *error)
-{
-    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while adding up the figures.");
-}
-
 static enum tbk_status merge(struct tbk_series *series, struct tbk_block *run, const struct tbk_block *block,
                              struct tbk_error *error)
 {
@@ -44,10 +39,10 @@ static enum tbk_status merge(struct tbk_series *series, struct tbk_block *run, c
             return status;
         }
         if (!tbk_groups_merge(&run->groups[i], &series->limits, groups)) {
-            return out_of_memory(error);
+            return tbk_block_out_of_memory(error);
         }
     }
-    return tbk_block_merge(run, block) ? TBK_OK : out_of_memory(error);
+    return tbk_block_merge(run, block) ? TBK_OK : tbk_block_out_of_memory(error);
 }
 
 /* Makes the run of these blocks, which then need their groups in memory no more. */
@@ -55,7 +50,7 @@ static enum tbk_status make(struct tbk_series *series, struct tbk_block *const *
                             struct tbk_error *error)
 {
     struct tbk_block *run = tbk_block_create(&series->shape);
-    enum tbk_status status = run != NULL ? TBK_OK : out_of_memory(error);
+    enum tbk_status status = run != NULL ? TBK_OK : tbk_block_out_of_memory(error);
     for (uint32_t i = 0; status == TBK_OK && i < series->limits.run_blocks; i++) {
         status = merge(series, run, blocks[i], error);
     }
@@ -84,7 +79,7 @@ enum tbk_status tbk_runs_make(struct tbk_series *series, struct tbk_error *error
     if (count > runs->count) {
         struct tbk_block **items = realloc(runs->items, count * sizeof(struct tbk_block *));
         if (items == NULL) {
-            return out_of_memory(error);
+            return tbk_block_out_of_memory(error);
         }
         runs->items = items;
         while (runs->count < count) {

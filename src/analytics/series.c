@@ -7,18 +7,13 @@
 #include "analytics/scratch.h"
 #include "analytics/slots.h"
 
-static enum tbk_status out_of_memory(struct tbk_error *error)
-{
-    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while adding up the figures.");
-}
-
 enum tbk_status tbk_series_init(struct tbk_series *series, struct tbk_series_shape shape,
                                 struct tbk_series_limits limits, const char *path, struct tbk_error *error)
 {
     *series = (struct tbk_series){.shape = shape, .limits = limits, .fd = -1};
     if (!tbk_columns_init(&series->tail, &series->shape, limits.rows_max) ||
         !tbk_columns_init(&series->work, &series->shape, limits.rows_max)) {
-        return out_of_memory(error);
+        return tbk_block_out_of_memory(error);
     }
     series->slot_bytes = (int64_t)tbk_slot_bytes_max(series);
     return tbk_scratch_open(path, &series->fd, error);
@@ -62,7 +57,7 @@ static enum tbk_status insert_block(struct tbk_series *series, size_t position, 
         struct tbk_block **blocks = realloc(series->blocks, wanted * sizeof(struct tbk_block *));
         if (blocks == NULL) {
             tbk_block_destroy(block);
-            return out_of_memory(error);
+            return tbk_block_out_of_memory(error);
         }
         series->blocks = blocks;
         series->block_capacity = wanted;
@@ -114,7 +109,7 @@ static enum tbk_status append(struct tbk_series *series, const struct tbk_row *r
     if (block == NULL || block->slot >= 0) {
         block = tbk_block_create(&series->shape);
         if (block == NULL) {
-            return out_of_memory(error);
+            return tbk_block_out_of_memory(error);
         }
         status = insert_block(series, series->block_count, block, error);
         if (status != TBK_OK) {
@@ -123,7 +118,7 @@ static enum tbk_status append(struct tbk_series *series, const struct tbk_row *r
     }
     tbk_columns_put(&series->tail, block->rows, row);
     series->row_count++;
-    return tbk_block_add(block, &series->shape, &series->limits, row) ? TBK_OK : out_of_memory(error);
+    return tbk_block_add(block, &series->shape, &series->limits, row) ? TBK_OK : tbk_block_out_of_memory(error);
 }
 
 /* The rows of a block after some were removed and added; *ret_rows is for free(). */
@@ -138,7 +133,7 @@ static enum tbk_status merge_rows(struct tbk_series *series, const struct tbk_bl
     }
     struct tbk_row *rows = malloc((block->rows + batch->added_count) * sizeof *rows);
     if (rows == NULL) {
-        return out_of_memory(error);
+        return tbk_block_out_of_memory(error);
     }
     size_t count = 0;
     size_t added = 0;
@@ -178,14 +173,14 @@ static enum tbk_status make_block(struct tbk_series *series, size_t position, co
     struct tbk_columns *columns = is_last ? &series->tail : &series->work;
     struct tbk_block *block = tbk_block_create(&series->shape);
     if (block == NULL) {
-        return out_of_memory(error);
+        return tbk_block_out_of_memory(error);
     }
     series->work_block = NULL;
     for (size_t i = 0; i < count; i++) {
         tbk_columns_put(columns, (uint32_t)i, &rows[i]);
         if (!tbk_block_add(block, &series->shape, &series->limits, &rows[i])) {
             tbk_block_destroy(block);
-            return out_of_memory(error);
+            return tbk_block_out_of_memory(error);
         }
     }
     const enum tbk_status status = is_last ? TBK_OK : tbk_slot_store(series, block, columns, error);

@@ -5,11 +5,6 @@
 
 #include "analytics/scratch.h"
 
-static enum tbk_status out_of_memory(struct tbk_error *error)
-{
-    return tbk_error_set(error, TBK_RESOURCE_EXHAUSTED, "Out of memory while adding up the figures.");
-}
-
 /* Of one dimension; a row adds at most one day. */
 static size_t room(const struct tbk_series_limits *limits)
 {
@@ -61,12 +56,12 @@ static enum tbk_status write_dimension(int fd, int64_t offset, struct tbk_groups
     }
     groups->stored = lay_out(groups);
     if (groups->stored == NULL) {
-        return out_of_memory(error);
+        return tbk_block_out_of_memory(error);
     }
     const size_t length = groups->stored[groups->count].offset;
     char *bytes = malloc(length);
     if (bytes == NULL) {
-        return out_of_memory(error);
+        return tbk_block_out_of_memory(error);
     }
     serialise(groups, groups->stored, bytes);
     const enum tbk_status status = tbk_scratch_write(fd, bytes, length, offset, error);
@@ -95,7 +90,7 @@ static enum tbk_status read_groups(int fd, int64_t offset, const struct tbk_grou
     if (bytes > read->memory_bytes) {
         void *memory = realloc(read->memory, bytes);
         if (memory == NULL) {
-            return out_of_memory(error);
+            return tbk_block_out_of_memory(error);
         }
         read->memory = memory;
         read->memory_bytes = bytes;
