@@ -55,7 +55,7 @@ static enum tbk_status read_terms(struct tbk_call *call, struct tbk_closing *clo
         };
         status = TBK_OK;
     }
-    closing->terms.fees_usd += closing->request->fees_usd;
+    closing->terms.fees_usd = closing->terms.open_fees_usd + closing->request->fees_usd;
     closing->terms.has_breakeven_band = true;
     closing->terms.breakeven_band_percent = call->context->breakeven_band_percent;
     return status;

@@ -82,6 +82,7 @@ static enum tbk_status prepare(struct tbk_call *call, const Tradebook__V1__OpenT
     opening->terms = (struct tbk_terms){
         .signal_id = request->signal_id,
         .quantity = request->has_quantity ? request->quantity : 1,
+        .open_fees_usd = request->fees_usd,
         .fees_usd = request->fees_usd,
         .mode = request->has_mode ? (int)request->mode : TRADEBOOK__V1__MODE__MODE_DRYRUN,
         .publish = publish,

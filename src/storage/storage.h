@@ -69,9 +69,10 @@ struct tbk_request_record {
 /* What belongs to a trade but has no column in the six tables. */
 struct tbk_terms {
     int64_t signal_id;
-    double quantity; /* units of the base currency */
-    double fees_usd; /* of the opening and, once closed, of the closing */
-    int mode;        /* number of Mode; 0: not known, another program opened it */
+    double quantity;      /* units of the base currency */
+    double open_fees_usd; /* of the opening */
+    double fees_usd;      /* of the opening and, once closed, of the closing */
+    int mode;             /* number of Mode; 0: not known, another program opened it */
     bool has_breakeven_band;
     double breakeven_band_percent; /* that decided the outcome; since it is closed */
     bool publish;                  /* whether its close makes an event */

@@ -576,7 +576,7 @@ def plant(db, ids):
 
 @own_fault("orphan-terms")
 def plant(db, ids):
-    db.execute("INSERT INTO tb_trades VALUES (999999, 1.0, 0.0, 'live', NULL, 1)")
+    db.execute("INSERT INTO tb_trades VALUES (999999, 1.0, 0.0, 'live', NULL, 1, 0.0)")
     return only("orphan-terms", "tb_trades", 999_999)
 
 

@@ -423,7 +423,7 @@ def test_server_info(client, server, signal):
         "model_deployments": 0}
     assert info.version == serving.run("--version").stdout.split()[1]
     assert info.nng_version.count(".") == 2 and info.storage_version.startswith("3.")
-    assert (info.storage, info.schema_version, info.breakeven_band_percent) == ("sqlite", 2, 0.0)
+    assert (info.storage, info.schema_version, info.breakeven_band_percent) == ("sqlite", 3, 0.0)
     assert info.database == str(server.db.resolve())
     assert info.file_bytes == server.db.stat().st_size
     assert info.wal_bytes == pathlib.Path(f"{server.db}-wal").stat().st_size

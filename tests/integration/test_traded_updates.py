@@ -3,6 +3,7 @@ not named stays as it is."""
 
 import book
 import pytest
+import serving
 
 UPDATE_SIGNAL = "SignalService.UpdateSignal"
 UPDATE_SNAPSHOT = "RiskService.UpdateRiskSnapshot"
@@ -73,3 +74,33 @@ def test_signal_that_was_read_and_changed_is_written_back(client, closed_at, res
     assert client.ok(UPDATE_SIGNAL, signal=read) == read
     named = client.reply(UPDATE_SIGNAL, signal=read, update_mask={"paths": ["result"]})
     assert named.code == book.INVALID_ARGUMENT
+
+
+REOPEN = ("UPDATE signal_results SET outcome = 'open', exit_price = NULL, exit_timestamp = NULL, exit_reason = NULL, "
+          "pnl_usd = NULL, pnl_percent = NULL")
+
+
+def test_fees_of_a_close_that_was_taken_back_are_not_paid_again(client, file):
+    signal = client.ok("SignalService.CreateSignal", signal=book.signal())
+    client.ok("TradeService.OpenTrade", signal_id=signal.id, entry_price=100, fees_usd=1)
+    for exit_price, fees, pnl in [(110, 2, 7), (120, 3, 16), (90, 0, -11)]:
+        closed = client.ok("TradeService.CloseTrade", signal_id=signal.id, exit_price=exit_price, exit_reason="manual",
+                           fees_usd=fees)
+        assert closed.pnl_usd == pnl
+        file.execute(REOPEN)
+    fees = [event.trade_closed.fees_usd for event in client.ok("EventService.ListEvents").events]
+    assert fees == [3, 4, 1]
+
+
+def test_trade_opened_before_fees_were_kept_apart_is_closed(tmp_path):
+    with serving.Server(tmp_path / "book.db") as server, book.Client(server.address) as client:
+        signal = client.ok("SignalService.CreateSignal", signal=book.signal())
+        client.ok("TradeService.OpenTrade", signal_id=signal.id, entry_price=100, fees_usd=1)
+    file = book.File(tmp_path / "book.db")
+    file.execute("ALTER TABLE tb_trades DROP COLUMN open_fees_usd")
+    file.execute("UPDATE tb_meta SET value = 2 WHERE key = 'schema_version'")
+    with serving.Server(tmp_path / "book.db") as server, book.Client(server.address) as client:
+        assert client.ok("AdminService.GetServerInfo").schema_version == 3
+        closed = client.ok("TradeService.CloseTrade", signal_id=signal.id, exit_price=110, exit_reason="manual",
+                           fees_usd=2)
+        assert closed.pnl_usd == 7

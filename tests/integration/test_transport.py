@@ -443,18 +443,3 @@ def test_calls_that_find_no_room_are_sent_later(tmp_path, transport):
             server.process.send_signal(signal.SIGCONT)
             assert flood.stdout.read() == f"{calls} of {calls}\n"
             assert flood.wait() == 0
-
-
-# The end. ----------------------------------------------------------------------
-
-
-def test_server_ends_in_time_whatever_patience_it_has_with_slow_peers(tmp_path):
-    """Somebody who does not read a reply that no buffer holds may hold the end up, but not
-    past the grace that docker gives."""
-    method = "AdminService.Echo"
-    request = book.envelope(method, book.request_of(method, payload=bytes(1000000)), timeout_ms=60000)
-    server = serving.Server(tmp_path / "book.db", "--send-timeout", 20000, "--http", "127.0.0.1:0").start()
-    with sp.Connection(server.addresses["ipc"]) as connection:
-        connection.send(request.SerializeToString())
-        server.wait_for_metric('tradebook_requests_total{method="AdminService/Echo",status="OK"} 1')
-        assert server.stop() == 0

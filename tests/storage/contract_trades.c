@@ -5,8 +5,12 @@
 #include "tradebook/v1/trade.pb-c.h"
 #include "tradebook/v1/types.pb-c.h"
 
-static const struct tbk_terms opened = {
-    .signal_id = 1, .quantity = 0.125, .fees_usd = 1.5, .mode = TRADEBOOK__V1__MODE__MODE_LIVE, .publish = true};
+static const struct tbk_terms opened = {.signal_id = 1,
+                                        .quantity = 0.125,
+                                        .open_fees_usd = 0.5,
+                                        .fees_usd = 1.5,
+                                        .mode = TRADEBOOK__V1__MODE__MODE_LIVE,
+                                        .publish = true};
 
 static void put(struct tbk_store *store, const struct tbk_terms *terms)
 {
@@ -20,6 +24,7 @@ static void assert_terms(struct tbk_store *store, struct tbk_session *session, c
     assert_int_equal(terms.signal_id, expected->signal_id);
     assert_true(terms.quantity == expected->quantity);
     assert_true(terms.fees_usd == expected->fees_usd);
+    assert_true(terms.open_fees_usd == expected->open_fees_usd);
     assert_int_equal(terms.mode, expected->mode);
     assert_int_equal(terms.has_breakeven_band, expected->has_breakeven_band);
     assert_true(!terms.has_breakeven_band || terms.breakeven_band_percent == expected->breakeven_band_percent);

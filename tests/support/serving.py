@@ -11,6 +11,7 @@ finding of a sanitizer fails the test.
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import urllib.request
@@ -103,8 +104,9 @@ class Server:
         return self.start()
 
     def wait_for_metric(self, line):
-        """Returns when /metrics has this line; --http must be among the options."""
-        while f"\n{line}\n" not in urllib.request.urlopen(f"{self.http}/metrics", timeout=60).read().decode():
+        """Returns when /metrics has such a line, an expression; --http must be among the options."""
+        wanted = re.compile(f"^{line}$", re.MULTILINE)
+        while not wanted.search(urllib.request.urlopen(f"{self.http}/metrics", timeout=60).read().decode()):
             os.sched_yield()
 
     def _ended(self):

@@ -59,7 +59,18 @@ static enum tbk_status step_2(struct tbk_storage *storage, sqlite3 *db, struct t
         "creating the tables of tradebook", error);
 }
 
-static migration_step *const steps[TBK_SQLITE_SCHEMA_VERSION] = {step_1, step_2};
+/* Fees of the opening alone: a trade that is opened again and closed once more pays
+ * those of its closing once. NULL: as fees_usd. */
+static enum tbk_status step_3(struct tbk_storage *storage, sqlite3 *db, struct tbk_dynbuf *changes,
+                              struct tbk_error *error)
+{
+    (void)storage;
+    (void)changes;
+    return tbk_sqlite_exec(db, "ALTER TABLE tb_trades ADD COLUMN open_fees_usd REAL",
+                           "extending the tables of tradebook", error);
+}
+
+static migration_step *const steps[TBK_SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3};
 
 /* The first column of the first row of sql as an integer; otherwise, fallback. */
 static enum tbk_status query_integer(sqlite3 *db, const char *sql, int64_t fallback, int64_t *ret_value,

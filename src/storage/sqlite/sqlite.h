@@ -13,7 +13,7 @@
 #include "storage/storage.h"
 
 enum {
-    TBK_SQLITE_SCHEMA_VERSION = 2,
+    TBK_SQLITE_SCHEMA_VERSION = 3,
     TBK_SQLITE_LISTS_CACHED = 16,     /* prepared list statements a session keeps */
     TBK_SQLITE_UPDATES_CACHED = 16,   /* prepared updates */
     TBK_SQLITE_SQL_BYTES_MAX = 65536, /* of one list statement */

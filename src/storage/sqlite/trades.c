@@ -18,13 +18,16 @@ static void read_terms(const struct tbk_session *session, sqlite3_stmt *statemen
     terms->has_breakeven_band = sqlite3_column_type(statement, 3) != SQLITE_NULL;
     terms->breakeven_band_percent = sqlite3_column_double(statement, 3);
     terms->publish = sqlite3_column_int(statement, 4) != 0;
+    terms->open_fees_usd = sqlite3_column_double(statement, 5);
 }
 
 enum tbk_status tbk_sqlite_terms_get(struct tbk_session *session, int64_t signal_id, struct tbk_terms *ret_terms,
                                      struct tbk_error *error)
 {
     enum tbk_status status = tbk_sqlite_prepare(
-        session->db, "SELECT quantity,fees_usd,mode,breakeven_band,publish FROM tb_trades WHERE signal_id=?",
+        session->db,
+        "SELECT quantity,fees_usd,mode,breakeven_band,publish,ifnull(open_fees_usd,fees_usd) FROM tb_trades "
+        "WHERE signal_id=?",
         &session->terms_get, error);
     if (status != TBK_OK) {
         return status;
@@ -51,7 +54,8 @@ enum tbk_status tbk_sqlite_terms_put(struct tbk_session *session, const struct t
     const enum tbk_status status =
         tbk_sqlite_prepare(session->db,
                            "INSERT OR REPLACE INTO tb_trades "
-                           "(signal_id,quantity,fees_usd,mode,breakeven_band,publish) VALUES (?,?,?,?,?,?)",
+                           "(signal_id,quantity,fees_usd,mode,breakeven_band,publish,open_fees_usd) "
+                           "VALUES (?,?,?,?,?,?,?)",
                            &session->terms_put, error);
     if (status != TBK_OK) {
         return status;
@@ -68,6 +72,7 @@ enum tbk_status tbk_sqlite_terms_put(struct tbk_session *session, const struct t
         sqlite3_bind_null(statement, 5);
     }
     sqlite3_bind_int(statement, 6, terms->publish);
+    sqlite3_bind_double(statement, 7, terms->open_fees_usd);
     sqlite3_step(statement);
     const int rc = sqlite3_reset(statement);
     return rc == SQLITE_OK ? TBK_OK : tbk_sqlite_failed(session->db, rc, "writing the terms of a trade", error);
