@@ -138,11 +138,13 @@ enum tbk_status tbk_rules_find_side(struct tbk_call *call, const struct tbk_tabl
     const struct tbk_schema *schema = call->context->schema;
     const struct tbk_table *signals = &schema->tables[TBK_SIGNALS];
     const Tradebook__V1__RiskSnapshot *snapshot = (const Tradebook__V1__RiskSnapshot *)message;
+    const bool is_snapshot = table == &schema->tables[TBK_RISK_BOOK_SNAPSHOTS];
+    const struct tbk_value id = {.type = TBK_VALUE_INTEGER,
+                                 .integer = is_snapshot ? id_of(snapshot->signal_id) : 0};
     *ret_side = 0;
-    if (table != &schema->tables[TBK_RISK_BOOK_SNAPSHOTS] || id_of(snapshot->signal_id) == 0) {
+    if (id.integer == 0) {
         return TBK_OK;
     }
-    const struct tbk_value id = {.type = TBK_VALUE_INTEGER, .integer = id_of(snapshot->signal_id)};
     ProtobufCMessage *row = NULL;
     const enum tbk_status status =
         call->context->ops->get(call->session, signals, signals->key, id, call->arena, &row, call->error);

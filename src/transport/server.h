@@ -48,8 +48,8 @@ const char *tbk_server_library_version(void);
 
 /* Takes no new requests; requests in flight can still be answered. */
 void tbk_server_quiesce(struct tbk_server *server);
-/* After dispatch was drained: waits (bounded by send_timeout_ms, and some seconds) for
- * replies to leave, closes everything. Accepts NULL. */
+/* After dispatch was drained: waits for replies to leave, for those over ws and for the
+ * others send_timeout_ms each and at most 3 s, then closes everything. Accepts NULL. */
 void tbk_server_destroy(struct tbk_server *server);
 
 #endif
