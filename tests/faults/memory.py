@@ -5,7 +5,9 @@ crash, hang or leak. A request that is answered RESOURCE_EXHAUSTED, or whose
 connection is closed instead, has changed nothing, and its repetition with the same
 request id succeeds.
 
-  start    one allocation fails, once or all from then on, from the start of the process
+  start    one allocation fails, once or all from then on, from the start of the process;
+           a start that is refused leaves no file, an empty one or a whole one, and the
+           next start succeeds
   serving  every Kth allocation fails while a day is served, whatever could not be
            answered being sent again, each such day beginning with another one, so that
            all together every allocation fails; or all from the Nth on for a while
@@ -18,7 +20,8 @@ them), nor those that the loader makes for new threads: nng 1.5.2 crashes or han
 when one of its threads cannot be started.
 
   memory.py --starts 40 --days 30    the first allocations, and a sample by --seed
-  memory.py --all                    every allocation; takes long
+  memory.py --all                    every allocation; takes an hour. After a refused
+                                     start only one life in a hundred goes on
   memory.py --one LIFE               one life, as a violation names it
 """
 
@@ -27,6 +30,7 @@ import collections
 import contextlib
 import errno
 import http.client
+import multiprocessing
 import os
 import pathlib
 import random
@@ -62,6 +66,7 @@ PERIOD = 2000    # more than any request allocates at once
 ANSWER_S = 30    # no answer for so long is a hang, on a busy machine, too
 TRIES = 40       # of one request while memory is short
 FIRST_LIVES = 6  # in every sample: the first allocations start a library
+GOES_ON = 100    # of so many refused starts one is tried again where all are tried
 
 # phase: "start" or "serving". every: 0 one fails, 1 all from the nth on, else each such one.
 Life = collections.namedtuple("Life", "phase callers nth every")
@@ -79,10 +84,11 @@ def life_named(name):
 class Session:
     """One server, and one client that does not give up."""
 
-    def __init__(self, folder, life, count):
+    def __init__(self, folder, life, count, goes_on):
         self.db = folder / "book.db"
         self.life = life
         self.count = count
+        self.goes_on = goes_on  # after a start that is refused
         self.control = preload.Control(folder / "control")
         self.server = serving.Server(self.db, "--http", "127.0.0.1:0",
                                      prefix=preload.memory(self.control, CALLERS[life.callers]))
@@ -222,6 +228,10 @@ class Session:
             self.control.arm(preload.ALLOCATION, errno.ENOMEM, life.nth, life.every)
             if not self.start():
                 self.live = self.control.live
+                wrong = story.unbegun(self.db)
+                insist(not wrong, "a refused start left", wrong)
+                if not self.goes_on:
+                    return
                 self.control.arm(preload.ALLOCATION, errno.ENOMEM, preload.NEVER)
                 insist(self.start(), "it does not start with memory either")
             elif life.every == 1:
@@ -245,8 +255,10 @@ class Session:
 
 
 class Tester:
-    def __init__(self):
+    def __init__(self, jobs, tries_all):
         self.count = collections.Counter()
+        self.jobs = jobs
+        self.tries_all = tries_all
         shared = pathlib.Path("/dev/shm")
         self.place = shared if os.access(shared, os.W_OK) else None
         self.usual = {}  # callers: (allocations while starting, while serving, not freed at the end)
@@ -254,14 +266,15 @@ class Tester:
 
     def live(self, life):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="tradebook-memory-", dir=self.place))
-        session = Session(folder, life, self.count)
+        session = Session(folder, life, self.count, not self.tries_all or life.nth % GOES_ON == 0)
         try:
             session.run()
             if life.callers in self.usual:
                 insist(session.live <= self.usual[life.callers][2], "not freed", session.live,
                        session.server.log.read_text())
-                different = story.difference(self.picture, story.picture(session.db))
-                insist(not different, "the day does not end as one with memory does", different)
+                if "serving" in session.marks:
+                    different = story.difference(self.picture, story.picture(session.db))
+                    insist(not different, "the day does not end as one with memory does", different)
             else:
                 self.picture = story.picture(session.db)
         except (Violation, AssertionError, OSError) as failure:
@@ -278,20 +291,30 @@ class Tester:
         session = self.live(Life("serving", callers, preload.NEVER, 0))
         self.usual[callers] = (session.marks["start"], session.marks["serving"], session.live)
 
+    def try_life(self, life):
+        """(what was counted, what is wrong or None)"""
+        self.count = collections.Counter()
+        try:
+            self.live(life)
+        except Violation as violation:
+            return self.count, violation
+        return self.count, None
+
     def run(self, lives):
         violations = 0
-        for done, life in enumerate(lives):
-            try:
-                self.live(life)
-            except Violation as violation:
-                violations += 1
-                print(f"VIOLATION {violation}", flush=True)
-            if sys.stderr.isatty():
-                print(f"\r{done + 1} of {len(lives)}", end="", file=sys.stderr)
+        count = collections.Counter()
+        with multiprocessing.get_context("fork").Pool(self.jobs) as pool:
+            for done, (counted, violation) in enumerate(pool.imap_unordered(self.try_life, lives)):
+                count += counted
+                if violation is not None:
+                    violations += 1
+                    print(f"VIOLATION {violation}", flush=True)
+                if sys.stderr.isatty():
+                    print(f"\r{done + 1} of {len(lives)}", end="", file=sys.stderr)
         made = "; ".join(f"{callers}: {start} to start, {serve} to serve"
                          for callers, (start, serve, _) in self.usual.items())
         print(f"{len(lives)} lives; allocations of a life: {made}; "
-              + ", ".join(f"{what}: {number}" for what, number in sorted(self.count.items()))
+              + ", ".join(f"{what}: {number}" for what, number in sorted(count.items()))
               + f"; violations: {violations}")
         return 1 if violations else 0
 
@@ -315,8 +338,9 @@ def main():
     parser.add_argument("--one", type=life_named)
     parser.add_argument("--callers", nargs="+", choices=CALLERS, default=OURS)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--jobs", type=int, default=1, help="lives at a time")
     arguments = parser.parse_args()
-    tester = Tester()
+    tester = Tester(arguments.jobs, arguments.all)
     for callers in [arguments.one.callers] if arguments.one else arguments.callers:
         tester.measure(callers)
     starts, days = every_life(tester.usual)

@@ -16,7 +16,7 @@
 
 #include "fault_control.h"
 
-enum { ALLOCATION = 1, RANGES_MAX = 32, LIVE_BITS = 20, LIVE_MAX = 1 << LIVE_BITS };
+enum { ALLOCATION = 1, RANGES_MAX = 32, LIVE_BITS = 18, LIVE_MAX = 1 << LIVE_BITS };
 
 /* glibc's own names, which need no looking up before the first allocation. */
 extern void *__libc_malloc(size_t bytes);

@@ -248,6 +248,17 @@ def executed(db):
         return {row[0] for row in connection.execute("SELECT request_id FROM tb_requests")}
 
 
+def unbegun(db):
+    """What is wrong with a file that no server has served yet: it is not there, empty
+    or whole."""
+    if not db.exists():
+        return []
+    with _opened(db) as connection:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name IN ('signals', 'tb_requests')").fetchone()[0]
+        begun = [] if tables in (0, 2) else ["a part of the tables"]
+    return begun + soundness(db)
+
+
 def soundness(db):
     """What is wrong with the file itself, [] if nothing is."""
     with _opened(db) as connection:
