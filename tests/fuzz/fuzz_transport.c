@@ -113,7 +113,8 @@ static void check_answer(const uint8_t *answer, size_t size, const uint8_t *sent
         size -= head_bytes;
         if (length > size)
             return;
-        FUZZ_CHECK(length <= MESSAGE_BYTES_MAX, "a frame of %llu bytes", (unsigned long long)length);
+        FUZZ_CHECK(length <= MESSAGE_BYTES_MAX + TBK_BACKTRACE_BYTES_MAX, "a frame of %llu bytes",
+                   (unsigned long long)length);
         FUZZ_CHECK(memmem(sent, sent_bytes, answer, (size_t)length) != NULL, "a reply that nobody asked for");
         answer += length;
         size -= (size_t)length;
