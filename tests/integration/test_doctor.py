@@ -688,6 +688,39 @@ def test_forgotten_events_are_not_missed(own):
     assert found(doctor(path)) == {}
 
 
+def test_a_trade_made_in_the_millisecond_of_the_oldest_event_is_not_missed(own):
+    """The event has milliseconds, what the trade says of itself microseconds."""
+    path, ids = own
+    with changing(path) as db:
+        [forgotten] = trades.closed_by(db)
+        [kept] = trades.closed_by(db)
+        db.execute("UPDATE signals SET executed = 1, result = 'win' WHERE id IN (?, ?)", (forgotten, kept))
+        db.execute("DELETE FROM tb_events WHERE signal_id <> ?", (kept,))
+        db.execute("UPDATE signal_results SET created_at = (SELECT substr(created_at, 1, 23) || '999' FROM tb_events) "
+                   "WHERE signal_id = ?", (forgotten,))
+    assert found(doctor(path)) == {}
+    with changing(path) as db:
+        db.execute("UPDATE signal_results SET created_at = (SELECT strftime('%Y-%m-%d %H:%M:%f000', created_at, "
+                   "'+0.001 seconds') FROM tb_events) WHERE signal_id = ?", (forgotten,))
+        missing = result_of(db, forgotten)
+    assert found(doctor(path)) == only("event-missing", "signal_results", missing)
+
+
+def test_a_snapshot_of_another_pair_is_not_judged_by_the_signal_whose_id_it_has(own):
+    """Its levels, R and result are those of a short, the signal is an open long."""
+    path, ids = own
+    with changing(path) as db:
+        db.execute("UPDATE risk_book_snapshots SET pair = 'XRP-USD', entry_price = 100.0, tp_price = 90.0, "
+                   "sl_price = 105.0, rr_expected = 2.0, exit_price = 90.0, r_realized = 2.0, result = 'win' "
+                   "WHERE signal_id = ?", (str(ids.open),))
+    assert found(doctor(path)) == {}
+    with changing(path) as db:
+        db.execute("UPDATE risk_book_snapshots SET pair = 'BTC-USD' WHERE signal_id = ?", (str(ids.open),))
+    key = ("risk_book_snapshots", str(ids.open))
+    assert found(doctor(path)) == {rule: {key} for rule in (
+        "levels-wrong-side", "r-realized-wrong", "snapshot-contradicts-result")}
+
+
 # --- repair ---
 
 REPAIRABLE = ["hold-duration-wrong", "rr-expected-wrong", "r-realized-wrong", "win-rate-wrong", "missing-index",

@@ -56,9 +56,10 @@
 #define RIGHT_EXPECTED "abs(k.tp_price-k.entry_price)/abs(k.entry_price-k.sl_price)"
 #define STOP_SIDE      "CASE WHEN k.sl_price<k.entry_price THEN 1 ELSE -1 END"
 #define RIGHT_REALIZED "ifnull(" SIDE "," STOP_SIDE ")*(k.exit_price-k.entry_price)/abs(k.entry_price-k.sl_price)"
+/* A snapshot belongs to the signal whose id is its key, if both are of the same pair. */
 #define SNAPSHOTS                                                                                                 \
     "FROM risk_book_snapshots k LEFT JOIN signals s ON s.id=CAST(k.signal_id AS INTEGER) AND "                    \
-    "CAST(s.id AS TEXT)=k.signal_id "
+    "CAST(s.id AS TEXT)=k.signal_id AND s.symbol=k.pair "
 
 /* Every row but the first of those that share a value. */
 #define TWICE(table, column)                                                                                      \
@@ -150,8 +151,8 @@ const struct tbk_doctor_rule tbk_doctor_rules[] = {
                 "||tbk_numbers('entry_price',k.entry_price,r.entry_price,0)"
                 "||tbk_numbers('exit_price',k.exit_price,r.exit_price,0)"
                 "||tbk_times('exit_time',k.exit_time,r.exit_timestamp) AS differs "
-                "FROM signal_results r JOIN risk_book_snapshots k ON k.signal_id=CAST(r.signal_id AS TEXT)) "
-                "WHERE differs<>''",
+                "FROM signal_results r JOIN risk_book_snapshots k ON k.signal_id=CAST(r.signal_id AS TEXT) "
+                "LEFT JOIN signals s ON s.id=r.signal_id WHERE ifnull(s.symbol=k.pair,1)) WHERE differs<>''",
     },
     {
         .rule = {"executed-without-result", TBK_SEVERITY_ERROR,
@@ -378,7 +379,7 @@ const struct tbk_doctor_rule tbk_doctor_rules[] = {
     },
     /* A trade that the server closed has its band; results with ids above the mark came
      * when the triggers were there. Of the time before the oldest event nothing can
-     * be said, once events were forgotten. */
+     * be said, once events were forgotten; that time has milliseconds. */
     {
         .rule = {"event-missing", TBK_SEVERITY_ERROR,
                  "A trade was closed, but subscribers were never told: there is no event of it.",
@@ -388,8 +389,8 @@ const struct tbk_doctor_rule tbk_doctor_rules[] = {
                 "LEFT JOIN tb_trades t ON t.signal_id=r.signal_id WHERE " IS_CLOSED
                 " AND t.publish IS NOT 0 AND (t.breakeven_band IS NOT NULL OR "
                 "r.id>(SELECT value FROM tb_meta WHERE key='results_before_events')) AND "
-                "(ifnull((SELECT min(sequence) FROM tb_events),1)=1 OR tbk_microseconds(r.created_at)>"
-                "(SELECT tbk_microseconds(created_at) FROM tb_events ORDER BY sequence LIMIT 1)) "
+                "(ifnull((SELECT min(sequence) FROM tb_events),1)=1 OR tbk_microseconds(r.created_at)/1000>"
+                "(SELECT tbk_microseconds(created_at)/1000 FROM tb_events ORDER BY sequence LIMIT 1)) "
                 "AND r.id NOT IN (SELECT result_id FROM tb_events)",
     },
     /* A later correction of the trade is legitimate, but leaves a report in tb_changes.
