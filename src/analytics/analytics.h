@@ -87,6 +87,7 @@ struct tbk_performance {
     double day_mean;               /* mean over the days of the basis of (sum of pnl_percent - risk free) */
     double day_standard_deviation; /* divisor days - 1; NaN with fewer than 2 */
     double day_downside;           /* sqrt(sum of min(return - risk free, 0)^2 / days) */
+    double day_gross;              /* sum of |pnl_percent| / days: the size of what these three are made of */
 };
 
 /* See message Basis. */

@@ -1,7 +1,6 @@
 #include "analytics/statistics.h"
 
 #include <float.h>
-#include <math.h>
 #include <stdlib.h>
 
 static const struct tbk_interval NO_INTERVAL = {NAN, NAN};
@@ -163,7 +162,8 @@ struct tbk_mean_test tbk_compare_means(struct tbk_sample a, struct tbk_sample b)
     double error_a = a.standard_deviation / sqrt((double)a.n);
     double error_b = b.standard_deviation / sqrt((double)b.n);
     double error = hypot(error_a, error_b);
-    if (!(error > 0)) {
+    double size = fmax(fabs(a.mean), fabs(b.mean));
+    if (!isfinite(error) || !isfinite(test.difference) || tbk_is_rounding(error, size)) {
         return test;
     }
     double share_a = pow(error_a / error, 4) / (double)(a.n - 1);

@@ -9,9 +9,20 @@
 #ifndef TBK_ANALYTICS_STATISTICS_H
 #define TBK_ANALYTICS_STATISTICS_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Whether a number is only what rounding leaves of values of this size. A price has
+ * 53 bits, so the profit in percent of a move by a thousandth of the price is known
+ * to 2e-13 of itself. By that much values differ that are meant to be equal, such
+ * as R-multiples of 5/3 by different prices, and is left where they cancel out;
+ * what a trader would call a difference is many orders above. */
+static inline bool tbk_is_rounding(double number, double size)
+{
+    return fabs(number) <= 1e-12 * fabs(size);
+}
 
 /* The 0.975 and the 0.8 quantile of the normal distribution. */
 #define TBK_NORMAL_975 1.959963984540054
@@ -40,7 +51,8 @@ struct tbk_proportion_test {
 };
 
 /* Every figure is NaN when it is not defined: difference without observations,
- * the others with fewer than 2 in a sample or without any variance. */
+ * the others with fewer than 2 in a sample, when the standard error is 0 or, by the
+ * means, only rounding, and when it or the difference is beyond a double. */
 struct tbk_mean_test {
     double difference; /* a - b */
     double standard_error;

@@ -115,7 +115,7 @@ static struct tbk_profit profit_of(const struct tbk_profit_sums *sums)
 /* Figures per day: the days with trades, and the rest with a return of 0. */
 static void set_days(struct tbk_tally *tally, int64_t days, struct tbk_performance *figures)
 {
-    figures->day_mean = figures->day_standard_deviation = figures->day_downside = NAN;
+    figures->day_mean = figures->day_standard_deviation = figures->day_downside = figures->day_gross = NAN;
     if (days == 0) {
         return;
     }
@@ -129,6 +129,7 @@ static void set_days(struct tbk_tally *tally, int64_t days, struct tbk_performan
     figures->day_mean = tally->days.mean - tally->risk_free;
     figures->day_standard_deviation = deviation_of(&tally->days);
     figures->day_downside = sqrt(tally->downside / (double)days);
+    figures->day_gross = (figures->percent.gross_gain - figures->percent.gross_loss) / (double)days;
 }
 
 enum tbk_status tbk_tally_finish(struct tbk_tally *tally, struct tbk_series *series,

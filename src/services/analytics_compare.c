@@ -57,6 +57,16 @@ enum tbk_status tbk_analytics_check_comparison(struct tbk_call *call, const stru
     return tbk_analytics_prepare(call, &read, sizeof read);
 }
 
+static int64_t signals_of(const char *strategy, const struct tbk_signal_count *counts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (counts[i].strategy != NULL && strcmp(counts[i].strategy, strategy) == 0) {
+            return counts[i].signals;
+        }
+    }
+    return 0;
+}
+
 /* Names the arms, when the request does not, and counts their signals. */
 static enum tbk_status read_signals(struct tbk_call *call, const struct comparison_request *read,
                                     struct tbk_ab *comparison)
@@ -80,14 +90,8 @@ static enum tbk_status read_signals(struct tbk_call *call, const struct comparis
         return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
                              "Fewer than two strategies have signals in this window. Widen it, or name two.");
     }
-    for (size_t i = 0; i < count; i++) {
-        const char *strategy = counts[i].strategy != NULL ? counts[i].strategy : "";
-        if (strcmp(strategy, comparison->a.strategy) == 0) {
-            comparison->a.signals += counts[i].signals;
-        } else if (strcmp(strategy, comparison->b.strategy) == 0) {
-            comparison->b.signals += counts[i].signals;
-        }
-    }
+    comparison->a.signals = signals_of(comparison->a.strategy, counts, count);
+    comparison->b.signals = signals_of(comparison->b.strategy, counts, count);
     return TBK_OK;
 }
 
@@ -108,6 +112,7 @@ static struct tbk_performance no_trades(void)
         .day_mean = NAN,
         .day_standard_deviation = NAN,
         .day_downside = NAN,
+        .day_gross = NAN,
     };
 }
 

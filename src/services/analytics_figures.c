@@ -74,17 +74,17 @@ Tradebook__V1__Drawdown *tbk_make_drawdown(struct tbk_maker *maker, const struct
     return message;
 }
 
-/* numerator / denominator, or NaN when the denominator is 0 or not defined. */
+/* numerator / denominator, or NaN when the denominator is 0 or not defined, or
+ * beyond a double, by which the ratio would be 0. */
 static double ratio(double numerator, double denominator)
 {
-    return denominator == 0 ? NAN : numerator / denominator;
+    return denominator == 0 || !isfinite(denominator) ? NAN : numerator / denominator;
 }
 
-/* figure / deviation, or NaN when values of this mean do not deviate: what is below
- * 1e-12 of the mean is rounding, as of R-multiples of 5/3 by different prices. */
-static double per_deviation(double figure, double deviation, double mean)
+/* figure / deviation, or NaN when values of this size do not deviate. */
+static double per_deviation(double figure, double deviation, double size)
 {
-    return deviation <= 1e-12 * fabs(mean) ? NAN : figure / deviation;
+    return tbk_is_rounding(deviation, size) ? NAN : ratio(figure, deviation);
 }
 
 static Tradebook__V1__ProfitFigures *make_profit(struct tbk_maker *maker, const struct tbk_profit *profit)
@@ -113,8 +113,9 @@ static void set_day_ratios(Tradebook__V1__Performance *message, const struct tbk
     const double root = sqrt(DAYS_A_YEAR);
     const double mean_return = figures->day_mean + risk_free_percent;
     TBK_SET_FIGURE(message, sharpe,
-                   per_deviation(figures->day_mean, figures->day_standard_deviation, mean_return) * root);
-    TBK_SET_FIGURE(message, sortino, ratio(figures->day_mean, figures->day_downside) * root);
+                   per_deviation(figures->day_mean, figures->day_standard_deviation, figures->day_gross) * root);
+    TBK_SET_FIGURE(message, sortino,
+                   per_deviation(figures->day_mean, figures->day_downside, figures->day_gross) * root);
     TBK_SET_FIGURE(message, calmar, ratio(DAYS_A_YEAR * mean_return, figures->percent.drawdown.depth));
 }
 

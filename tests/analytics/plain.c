@@ -232,7 +232,7 @@ static struct tbk_profit profit_of(const struct plain_trades *trades, int value)
 
 static void set_days(struct tbk_performance *figures, const struct plain_trades *trades, int64_t days, double f)
 {
-    figures->day_mean = figures->day_standard_deviation = figures->day_downside = NAN;
+    figures->day_mean = figures->day_standard_deviation = figures->day_downside = figures->day_gross = NAN;
     if (days == 0) {
         return;
     }
@@ -260,6 +260,7 @@ static void set_days(struct tbk_performance *figures, const struct plain_trades 
     figures->day_mean = (double)(sum / days);
     figures->day_standard_deviation = days > 1 ? sqrt((double)(squares / (days - 1))) : NAN;
     figures->day_downside = sqrt((double)(below / days));
+    figures->day_gross = (figures->percent.gross_gain - figures->percent.gross_loss) / (double)days;
     free(returns);
 }
 
@@ -345,6 +346,7 @@ void plain_assert_performance(const struct tbk_performance *actual, const struct
     plain_assert_near(actual->day_mean, expected->day_mean);
     plain_assert_near(actual->day_standard_deviation, expected->day_standard_deviation);
     plain_assert_near(actual->day_downside, expected->day_downside);
+    plain_assert_near(actual->day_gross, expected->day_gross);
 }
 
 void plain_assert_calibration(const struct tbk_calibration *actual, const struct tbk_calibration *expected)

@@ -424,6 +424,94 @@ def test_better_strategy_gets_the_verdict(tmp_path):
         assert answer.verdict_reason.startswith("good is better than bad: it wins 70.0 % of 200 trades against 30.0 %")
 
 
+def test_signals_without_a_strategy_are_not_those_of_the_empty_one(tmp_path):
+    path = tmp_path / "nameless.db"
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
+            for strategy, count in (("", 3), ("alpha", 2), (None, 7)):
+                for _ in range(count):
+                    add_trade(db, BASE, "win", 1.0, 1.0, strategy=strategy)
+        answer = client.ok("AnalyticsService.CompareStrategies")
+        assert (answer.a.strategy, answer.a.signals, answer.a.performance.n) == ("", 3, 3)
+        assert (answer.b.strategy, answer.b.signals, answer.b.performance.n) == ("alpha", 2, 2)
+
+
+# --- where doubles end ---
+
+
+def computed(tmp_path, *trades):
+    """(figures of all, the ledger) of trades (day, percent, usd, r)."""
+    path = tmp_path / "doubles.db"
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
+            for i, (day, percent, usd, r) in enumerate(trades):
+                add_trade(db, BASE + day * DAY + i, "win" if percent > 0 else "loss", percent, usd, r)
+        return client.ok("AnalyticsService.GetPerformance").total, Ledger(path)
+
+
+def plain(books):
+    return ledger.performance(books.trades, ledger.days_of(books.trades, None, None))
+
+
+def test_ratios_to_what_rounding_leaves_are_absent(tmp_path):
+    """A day whose trades cancel out up to a last bit is no loss."""
+    cancelling = [(1, 0.3, 1.0, 5 / 3), (1, -0.1, 1.0, 0.5 / 0.3), (1, -0.2, 1.0, (1 - 0.5) / 0.3)]
+    figures, books = computed(tmp_path, (0, 0.5, 1.0, 5 / 3), *cancelling, (2, 0.5, 1.0, 5 / 3))
+    assert sum(percent for _, percent, *_ in cancelling) < 0
+    assert not figures.HasField("sortino") and not figures.HasField("sqn")
+    assert figures.sharpe > 0
+    assert_message(figures, plain(books))
+
+
+def test_rounding_alone_has_no_sharpe(tmp_path):
+    days = [(day, sign * percent, 1.0, None) for day in range(2) for sign, percent in ((1, 0.3), (-1, 0.1), (-1, 0.2))]
+    figures, books = computed(tmp_path, *days, (2, 1.1, 1.0, None), (2, -0.8, 1.0, None), (2, -0.3, 1.0, None))
+    assert not figures.HasField("sharpe") and not figures.HasField("sortino")
+    assert_message(figures, plain(books))
+
+
+def finite(message):
+    """Whether no number of the message is infinite or not a number."""
+    return all(finite(value) if field.message_type else not isinstance(value, float) or math.isfinite(value)
+               for field, values in message.ListFields()
+               for value in (values if field.label == field.LABEL_REPEATED else [values]))
+
+
+def test_figures_beyond_a_double_are_absent(tmp_path):
+    figures, _ = computed(tmp_path, *((day, sign * 1e308, sign * 1.5e308, sign * 1e308)
+                                      for day in range(2) for sign in (1, 1, -1, -1, 1)))
+    assert finite(figures)
+    absent = [(figures, name) for name in ("r_standard_deviation", "sqn", "sharpe", "sortino", "calmar")]
+    absent += [(profit, name) for profit in (figures.percent, figures.usd) for name in (
+        "total", "mean", "standard_deviation", "mean_win", "mean_loss", "gross_gain", "gross_loss", "profit_factor",
+        "payoff")]
+    assert [name for message, name in absent if message.HasField(name)] == []
+    assert figures.percent.n == figures.n == 10
+
+
+def test_ratios_to_what_is_beyond_a_double_are_not_0(tmp_path):
+    """The gains, means and daily returns are doubles, what they are divided by is not."""
+    figures, _ = computed(tmp_path, (0, 1e200, 1.0, 1e200), (1, 1.0, 1.0, 1.0), (2, -1e308, -1e308, -1.0),
+                          (3, -1e308, -1e308, 1.0))
+    assert finite(figures)
+    assert figures.usd.gross_gain == 2.0 and not figures.usd.HasField("profit_factor")
+    assert figures.usd.mean_win == 1.0 and not figures.usd.HasField("payoff")
+    assert figures.HasField("r_mean") and not figures.HasField("sqn")
+    assert not figures.HasField("sharpe") and not figures.HasField("sortino")
+
+
+def test_comparison_beyond_a_double_has_no_test_of_means(tmp_path):
+    path = tmp_path / "doubles.db"
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
+            for i in range(40):
+                add_trade(db, BASE + i, "win", 1e200 if i % 2 else -1e200, 1.0, strategy="alpha")
+                add_trade(db, BASE + i, "win", 1.0 + i % 2, 1.0, strategy="beta")
+        answer = client.ok("AnalyticsService.CompareStrategies")
+    assert finite(answer) and answer.verdict == a.VERDICT_NOT_ENOUGH_DATA
+    assert [f.name for f, _ in answer.pnl_percent_difference.ListFields()] == ["value"]
+
+
 USERS_SQL = {
     "win rate": """
         SELECT count(*), sum(outcome = 'win'), sum(outcome = 'loss'), 1.0 * sum(outcome = 'win') / count(*),

@@ -123,10 +123,9 @@ def proportion(successes, n):
     return {"value": value, "lower": lower, "upper": upper, "n": n}
 
 
-def per_deviation(figure, values):
-    """figure / s of exact values, where s below 1e-12 of the mean is rounding."""
-    spread = deviation(values)
-    return None if spread is None or spread <= 1e-12 * abs(mean(values)) else figure / spread
+def per_deviation(figure, spread, size):
+    """figure / spread of values of this size, of which 1e-12 is rounding."""
+    return None if spread is None or spread <= 1e-12 * abs(size) else figure / spread
 
 
 def falls(steps):
@@ -187,15 +186,16 @@ def performance(trades, days, risk_free_rate=0.0):
     downside = math.sqrt(squares / (SMALLEST * SMALLEST * len(excess))) if excess else None
     year = math.sqrt(365)
     depth = percent["max_drawdown"] and percent["max_drawdown"]["depth"]
-    sharpe = per_deviation(mean(excess), list(daily.values()))
-    sortino = ratio(mean(excess), downside)
+    gross = (percent["gross_gain"] - percent["gross_loss"]) / len(daily) if daily else None
+    sharpe = per_deviation(mean(excess), deviation(list(daily.values())), gross)
+    sortino = per_deviation(mean(excess), downside, gross)
     return {
         "n": len(trades), "wins": count["win"], "losses": count["loss"], "breakevens": count["breakeven"],
         "win_rate": proportion(count["win"], len(trades)),
         "decisive_win_rate": proportion(count["win"], count["win"] + count["loss"]),
         "percent": percent, "usd": profit(trades, "usd"),
         "r_n": len(r), "r_mean": mean(r), "r_standard_deviation": deviation(r),
-        "sqn": per_deviation(math.sqrt(min(len(r), 100)) * (mean(r) or 0), r),
+        "sqn": per_deviation(math.sqrt(min(len(r), 100)) * (mean(r) or 0), deviation(r), mean(r)),
         "sharpe": None if sharpe is None else sharpe * year,
         "sortino": None if sortino is None else sortino * year,
         "calmar": ratio(mean(list(daily.values())) * 365, depth) if daily else None,

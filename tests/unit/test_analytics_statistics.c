@@ -126,6 +126,33 @@ static void test_statistics_welch_without_variance_has_a_difference_only(void **
     assert_true(isnan(test.difference));
 }
 
+static void assert_no_test(struct tbk_sample a, struct tbk_sample b)
+{
+    const struct tbk_mean_test test = tbk_compare_means(a, b);
+    assert_true(isnan(test.p_value) && isnan(test.statistic) && isnan(test.degrees_of_freedom));
+    assert_true(isnan(test.standard_error) && isnan(test.interval.lower) && isnan(test.interval.upper));
+}
+
+/* The same values up to their last bit are no sample that varies. */
+static void test_statistics_welch_of_rounding_is_undefined(void **state)
+{
+    (void)state;
+    const double mean = 0.1 + 0.2;
+    assert_no_test((struct tbk_sample){40, mean, 5e-17}, (struct tbk_sample){40, 0.3, 0});
+    assert_no_test((struct tbk_sample){40, mean, 0}, (struct tbk_sample){40, 1e-3, 1e-12});
+    assert_true(tbk_compare_means((struct tbk_sample){40, 0.3, 1e-9}, (struct tbk_sample){40, 0.3, 0}).p_value ==
+                1);
+}
+
+static void test_statistics_welch_beyond_a_double_is_undefined(void **state)
+{
+    (void)state;
+    assert_no_test((struct tbk_sample){40, 1, INFINITY}, (struct tbk_sample){40, 2, 1});
+    assert_no_test((struct tbk_sample){40, 1, NAN}, (struct tbk_sample){40, 2, 1});
+    assert_no_test((struct tbk_sample){40, 1e308, 1e300}, (struct tbk_sample){40, -1e308, 1e300});
+    assert_no_test((struct tbk_sample){40, INFINITY, 1}, (struct tbk_sample){40, 1, 1});
+}
+
 /* Tables of Student's t, of chi-squared and of the normal distribution. */
 static void test_statistics_quantiles_are_the_tables(void **state)
 {
@@ -180,6 +207,8 @@ int main(void)
         cmocka_unit_test(test_statistics_compare_shares_without_observations_is_undefined),
         cmocka_unit_test(test_statistics_welch_published_example),
         cmocka_unit_test(test_statistics_welch_without_variance_has_a_difference_only),
+        cmocka_unit_test(test_statistics_welch_of_rounding_is_undefined),
+        cmocka_unit_test(test_statistics_welch_beyond_a_double_is_undefined),
         cmocka_unit_test(test_statistics_quantiles_are_the_tables),
         cmocka_unit_test(test_statistics_holm_steps_down_and_stays_ordered),
     };

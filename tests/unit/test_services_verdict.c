@@ -125,6 +125,34 @@ static void test_verdict_without_variance_says_not_defined(void **state)
     assert_neither(&comparison, "p-value not defined");
 }
 
+static void test_verdict_rounding_is_no_difference_of_means(void **state)
+{
+    (void)state;
+    struct tbk_ab comparison = tested(arm("alpha", 40, 20, 0.1 + 0.2, 5e-17), arm("beta", 40, 20, 0.3, 0));
+    assert_neither(&comparison, "chance alone", "0.300 %");
+    comparison = tested(arm("alpha", 400, 260, 0.3, 1), arm("beta", 400, 180, 0.1 + 0.2, 1));
+    assert_a(&comparison, "alpha is better");
+}
+
+/* Their product would be 0. */
+static void test_verdict_tiny_differences_that_disagree_are_not_enough(void **state)
+{
+    (void)state;
+    struct tbk_ab comparison = tested(arm("alpha", 400, 260, 1e-320, 1), arm("beta", 400, 180, 4e-320, 1));
+    assert_neither(&comparison, "favour alpha", "favour beta");
+}
+
+static void test_verdict_without_profits_says_not_defined(void **state)
+{
+    (void)state;
+    struct tbk_ab comparison = tested(arm("alpha", 400, 260, NAN, NAN), arm("beta", 400, 180, INFINITY, NAN));
+    assert_a(&comparison, "mean profit is not defined against not defined (p-value not defined)");
+    comparison = tested(arm("alpha", 400, 200, NAN, NAN), arm("beta", 400, 200, 0.25, 1));
+    assert_neither(&comparison, "mean profits (not defined to 0.250 %, p-value not defined)");
+    comparison = tested(arm("alpha", 400, 260, -1e308, 1), arm("beta", 400, 180, 1e308, 1));
+    assert_neither(&comparison, "favour beta");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +164,9 @@ int main(void)
         cmocka_unit_test(test_verdict_sample_ratio_alarm_is_not_enough),
         cmocka_unit_test(test_verdict_without_signals_has_no_alarm),
         cmocka_unit_test(test_verdict_without_variance_says_not_defined),
+        cmocka_unit_test(test_verdict_rounding_is_no_difference_of_means),
+        cmocka_unit_test(test_verdict_tiny_differences_that_disagree_are_not_enough),
+        cmocka_unit_test(test_verdict_without_profits_says_not_defined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

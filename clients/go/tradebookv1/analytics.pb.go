@@ -6,7 +6,8 @@
 //   the window that contains its exit_timestamp. A closed trade without
 //   exit_timestamp belongs to no window; Basis.undated_trades counts those.
 // - A figure that is not defined for the data at hand, such as a mean of nothing
-//   or a ratio with denominator 0, is absent. It is never 0, -1 or infinity.
+//   or a ratio with denominator 0, is absent. It is never 0, -1 or infinity. So
+//   is one that, or whose ingredients, are too large for a double.
 // - Every figure comes with the number of observations it is made of, the window
 //   (Basis) and its definition (Basis.definitions).
 // - Rates, shares and probabilities are from 0.0 to 1.0. Percent is only used for
@@ -938,8 +939,8 @@ type Performance struct {
 	// with fewer than 2 days or, up to rounding, s(r) = 0. n is Basis.days.
 	Sharpe *float64 `protobuf:"fixed64,13,opt,name=sharpe" json:"sharpe,omitempty"`
 	// mean(r - f) / d · √365, d = √(Σ min(r - f, 0)² / days) being the downside
-	// deviation over all days (Sortino and Price 1994). Absent when d is 0. n is
-	// Basis.days.
+	// deviation over all days (Sortino and Price 1994). Absent when, up to
+	// rounding, d = 0. n is Basis.days.
 	Sortino *float64 `protobuf:"fixed64,14,opt,name=sortino" json:"sortino,omitempty"`
 	// 365 · mean(r) / percent.max_drawdown.depth (Young 1991, over the window
 	// instead of 36 months). Absent when the depth is 0. n is Basis.days.
@@ -2033,7 +2034,7 @@ type MeanDifference struct {
 	// Mean of A - mean of B in percent. Absent when an arm has no trade.
 	Value *float64 `protobuf:"fixed64,1,opt,name=value" json:"value,omitempty"`
 	// Lower bound of the 95 % interval by Student's t. Absent, like all below, when
-	// an arm has fewer than 2 trades or both have no variance.
+	// an arm has fewer than 2 trades or both have, up to rounding, no variance.
 	Lower *float64 `protobuf:"fixed64,2,opt,name=lower" json:"lower,omitempty"`
 	// Upper bound of the same interval.
 	Upper *float64 `protobuf:"fixed64,3,opt,name=upper" json:"upper,omitempty"`
@@ -2233,8 +2234,8 @@ type CompareStrategiesResponse struct {
 	// Which arm is better: the one that a difference favours whose p_value,
 	// corrected for the two tests (Holm 1979), is below 0.05. NOT_ENOUGH_DATA when
 	// there is none, when the two differences, significant or not, favour different
-	// arms, when an arm has fewer than 30 closed trades, and when the sample ratio
-	// raises the alarm.
+	// arms (what is only rounding favours none), when an arm has fewer than 30 closed
+	// trades, and when the sample ratio raises the alarm.
 	Verdict *Verdict `protobuf:"varint,7,opt,name=verdict,enum=tradebook.v1.Verdict" json:"verdict,omitempty"`
 	// The reason of the verdict in one sentence.
 	VerdictReason *string `protobuf:"bytes,8,opt,name=verdict_reason,json=verdictReason" json:"verdict_reason,omitempty"`

@@ -6,7 +6,8 @@
 //   the window that contains its exit_timestamp. A closed trade without
 //   exit_timestamp belongs to no window; Basis.undated_trades counts those.
 // - A figure that is not defined for the data at hand, such as a mean of nothing
-//   or a ratio with denominator 0, is absent. It is never 0, -1 or infinity.
+//   or a ratio with denominator 0, is absent. It is never 0, -1 or infinity. So
+//   is one that, or whose ingredients, are too large for a double.
 // - Every figure comes with the number of observations it is made of, the window
 //   (Basis) and its definition (Basis.definitions).
 // - Rates, shares and probabilities are from 0.0 to 1.0. Percent is only used for
