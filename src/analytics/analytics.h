@@ -146,6 +146,15 @@ struct tbk_signal_count {
     int64_t signals;
 };
 
+/* Signals and trades of the strategies at one moment. */
+struct tbk_strategies {
+    struct tbk_signal_count *signals; /* most first, ties by name, NULL last */
+    size_t signals_count;
+    struct tbk_performance_group *groups; /* as those of a breakdown */
+    size_t groups_count;
+    struct tbk_basis basis; /* of all trades */
+};
+
 struct tbk_analytics;
 
 /* Starts to read the tables on a thread of its own. The scratch files lie in the
@@ -193,10 +202,9 @@ enum tbk_status tbk_analytics_theories(struct tbk_analytics *analytics, struct t
                                        struct tbk_theory_sums **ret_theories, size_t *ret_count,
                                        struct tbk_error *error);
 
-/* Signals in the window for each strategy, most first, ties by name. */
-enum tbk_status tbk_analytics_signal_counts(struct tbk_analytics *analytics, struct tbk_session *session,
-                                            const struct tbk_analytics_query *query, struct tbk_arena *arena,
-                                            struct tbk_signal_count **ret_counts, size_t *ret_count,
-                                            struct tbk_error *error);
+/* Signals and trades in the window for each strategy, from one snapshot. */
+enum tbk_status tbk_analytics_strategies(struct tbk_analytics *analytics, struct tbk_session *session,
+                                         const struct tbk_analytics_query *query, struct tbk_arena *arena,
+                                         struct tbk_strategies *ret_strategies, struct tbk_error *error);
 
 #endif

@@ -92,7 +92,8 @@ enum tbk_status tbk_refresh_step(struct tbk_analytics *analytics, struct tbk_ses
 
 /* query.c: what all queries do first and last */
 
-/* Waits, opens a transaction, and brings the series up to date with it. */
+/* Waits, opens a transaction, and brings the series up to date with it: this one
+ * and those that are read before it (follow.c), signals being read last. */
 enum tbk_status tbk_query_begin(struct tbk_analytics *analytics, struct tbk_session *session,
                                 enum tbk_series_id series, const struct tbk_analytics_query *query,
                                 struct tbk_error *error);
@@ -106,6 +107,13 @@ enum tbk_status tbk_query_total(struct tbk_series *series, const struct tbk_anal
                                 const struct tbk_selection *selection, struct tbk_tally *tally,
                                 struct tbk_basis *ret_basis, struct tbk_days *ret_days, struct tbk_error *error);
 enum tbk_status tbk_query_out_of_memory(struct tbk_error *error);
+
+/* performance.c: what tbk_analytics_performance answers, in a query that has begun. */
+enum tbk_status tbk_query_performance(struct tbk_series *series, const struct tbk_analytics_query *query,
+                                      enum tbk_dimension breakdown, size_t groups_max, struct tbk_arena *arena,
+                                      struct tbk_basis *ret_basis, struct tbk_performance *ret_total,
+                                      struct tbk_performance_group **ret_groups, size_t *ret_group_count,
+                                      size_t *ret_groups_left_out, struct tbk_error *error);
 
 /* count.c: rows for each value of a dimension */
 

@@ -124,18 +124,13 @@ static enum tbk_status break_down(struct tbk_series *series, const struct tbk_se
     return status;
 }
 
-enum tbk_status tbk_analytics_performance(struct tbk_analytics *analytics, struct tbk_session *session,
-                                          const struct tbk_analytics_query *query, enum tbk_dimension breakdown,
-                                          size_t groups_max, struct tbk_arena *arena, struct tbk_basis *ret_basis,
-                                          struct tbk_performance *ret_total,
-                                          struct tbk_performance_group **ret_groups, size_t *ret_group_count,
-                                          size_t *ret_groups_left_out, struct tbk_error *error)
+enum tbk_status tbk_query_performance(struct tbk_series *series, const struct tbk_analytics_query *query,
+                                      enum tbk_dimension breakdown, size_t groups_max, struct tbk_arena *arena,
+                                      struct tbk_basis *ret_basis, struct tbk_performance *ret_total,
+                                      struct tbk_performance_group **ret_groups, size_t *ret_group_count,
+                                      size_t *ret_groups_left_out, struct tbk_error *error)
 {
-    enum tbk_status status = tbk_query_begin(analytics, session, TBK_SERIES_TRADES, query, error);
-    if (status != TBK_OK) {
-        return status;
-    }
-    struct tbk_series *series = &analytics->series[TBK_SERIES_TRADES];
+    enum tbk_status status = TBK_OK;
     struct tbk_selection selection;
     struct tbk_tally tally;
     struct tbk_basis basis = {0};
@@ -153,7 +148,23 @@ enum tbk_status tbk_analytics_performance(struct tbk_analytics *analytics, struc
         status = break_down(series, &selection, query->risk_free_percent, basis.days, (unsigned)breakdown - 1,
                             groups_max, arena, ret_groups, ret_group_count, ret_groups_left_out, error);
     }
-    tbk_query_end(analytics, session);
     *ret_basis = basis;
+    return status;
+}
+
+enum tbk_status tbk_analytics_performance(struct tbk_analytics *analytics, struct tbk_session *session,
+                                          const struct tbk_analytics_query *query, enum tbk_dimension breakdown,
+                                          size_t groups_max, struct tbk_arena *arena, struct tbk_basis *ret_basis,
+                                          struct tbk_performance *ret_total,
+                                          struct tbk_performance_group **ret_groups, size_t *ret_group_count,
+                                          size_t *ret_groups_left_out, struct tbk_error *error)
+{
+    enum tbk_status status = tbk_query_begin(analytics, session, TBK_SERIES_TRADES, query, error);
+    if (status == TBK_OK) {
+        status =
+            tbk_query_performance(&analytics->series[TBK_SERIES_TRADES], query, breakdown, groups_max, arena,
+                                  ret_basis, ret_total, ret_groups, ret_group_count, ret_groups_left_out, error);
+        tbk_query_end(analytics, session);
+    }
     return status;
 }

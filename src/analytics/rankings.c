@@ -1,4 +1,4 @@
-/* Graded records of each theory, signals of each strategy. */
+/* Graded records of each theory, signals and trades of each strategy. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,8 +75,8 @@ enum tbk_status tbk_analytics_theories(struct tbk_analytics *analytics, struct t
 }
 
 static enum tbk_status rank_strategies(struct tbk_series *series, const struct tbk_analytics_query *query,
-                                       struct tbk_arena *arena, struct tbk_signal_count **ret_counts,
-                                       size_t *ret_count, struct tbk_error *error)
+                                       struct tbk_arena *arena, struct tbk_strategies *ret_strategies,
+                                       struct tbk_error *error)
 {
     struct tbk_value_count *counts;
     size_t n;
@@ -96,21 +96,31 @@ static enum tbk_status rank_strategies(struct tbk_series *series, const struct t
     if (strategies == NULL) {
         return tbk_query_out_of_memory(error);
     }
-    *ret_counts = strategies;
-    *ret_count = n;
+    ret_strategies->signals = strategies;
+    ret_strategies->signals_count = n;
     return TBK_OK;
 }
 
-enum tbk_status tbk_analytics_signal_counts(struct tbk_analytics *analytics, struct tbk_session *session,
-                                            const struct tbk_analytics_query *query, struct tbk_arena *arena,
-                                            struct tbk_signal_count **ret_counts, size_t *ret_count,
-                                            struct tbk_error *error)
+enum tbk_status tbk_analytics_strategies(struct tbk_analytics *analytics, struct tbk_session *session,
+                                         const struct tbk_analytics_query *query, struct tbk_arena *arena,
+                                         struct tbk_strategies *ret_strategies, struct tbk_error *error)
 {
     enum tbk_status status = tbk_query_begin(analytics, session, TBK_SERIES_SIGNALS, query, error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    struct tbk_strategies strategies = {0};
+    struct tbk_performance total;
+    size_t left_out;
+    status = rank_strategies(&analytics->series[TBK_SERIES_SIGNALS], query, arena, &strategies, error);
     if (status == TBK_OK) {
-        status =
-            rank_strategies(&analytics->series[TBK_SERIES_SIGNALS], query, arena, ret_counts, ret_count, error);
-        tbk_query_end(analytics, session);
+        status = tbk_query_performance(&analytics->series[TBK_SERIES_TRADES], query, TBK_DIMENSION_STRATEGY,
+                                       SIZE_MAX, arena, &strategies.basis, &total, &strategies.groups,
+                                       &strategies.groups_count, &left_out, error);
+    }
+    tbk_query_end(analytics, session);
+    if (status == TBK_OK) {
+        *ret_strategies = strategies;
     }
     return status;
 }

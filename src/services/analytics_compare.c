@@ -57,44 +57,6 @@ enum tbk_status tbk_analytics_check_comparison(struct tbk_call *call, const stru
     return tbk_analytics_prepare(call, &read, sizeof read);
 }
 
-static int64_t signals_of(const char *strategy, const struct tbk_signal_count *counts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (counts[i].strategy != NULL && strcmp(counts[i].strategy, strategy) == 0) {
-            return counts[i].signals;
-        }
-    }
-    return 0;
-}
-
-/* Names the arms, when the request does not, and counts their signals. */
-static enum tbk_status read_signals(struct tbk_call *call, const struct comparison_request *read,
-                                    struct tbk_ab *comparison)
-{
-    struct tbk_signal_count *counts = NULL;
-    size_t count = 0;
-    const enum tbk_status status = tbk_analytics_signal_counts(
-        call->context->analytics, call->session, &read->query, call->arena, &counts, &count, call->error);
-    if (status != TBK_OK) {
-        return status;
-    }
-    comparison->a.strategy = read->strategy_a;
-    comparison->b.strategy = read->strategy_b;
-    for (size_t i = 0; i < count && comparison->b.strategy == NULL; i++) {
-        if (counts[i].strategy != NULL) {
-            *(comparison->a.strategy == NULL ? &comparison->a.strategy : &comparison->b.strategy) =
-                counts[i].strategy;
-        }
-    }
-    if (comparison->b.strategy == NULL) {
-        return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
-                             "Fewer than two strategies have signals in this window. Widen it, or name two.");
-    }
-    comparison->a.signals = signals_of(comparison->a.strategy, counts, count);
-    comparison->b.signals = signals_of(comparison->b.strategy, counts, count);
-    return TBK_OK;
-}
-
 static struct tbk_performance no_trades(void)
 {
     const struct tbk_profit none = {
@@ -127,23 +89,53 @@ static struct tbk_performance figures_of(const char *strategy, const struct tbk_
     return no_trades();
 }
 
-/* Both arms from one breakdown, so that they are of one moment and have the same
- * days. */
-static enum tbk_status read_figures(struct tbk_call *call, const struct comparison_request *read,
-                                    struct tbk_ab *comparison, struct tbk_basis *basis)
+static int64_t signals_of(const char *strategy, const struct tbk_strategies *strategies)
 {
-    struct tbk_performance total;
-    struct tbk_performance_group *groups = NULL;
-    size_t count = 0;
-    size_t left_out = 0;
-    const enum tbk_status status =
-        tbk_analytics_performance(call->context->analytics, call->session, &read->query, TBK_DIMENSION_STRATEGY,
-                                  SIZE_MAX, call->arena, basis, &total, &groups, &count, &left_out, call->error);
-    if (status == TBK_OK) {
-        comparison->a.figures = figures_of(comparison->a.strategy, groups, count);
-        comparison->b.figures = figures_of(comparison->b.strategy, groups, count);
+    for (size_t i = 0; i < strategies->signals_count; i++) {
+        const struct tbk_signal_count *count = &strategies->signals[i];
+        if (count->strategy != NULL && strcmp(count->strategy, strategy) == 0) {
+            return count->signals;
+        }
     }
-    return status;
+    return 0;
+}
+
+/* Names the arms, when the request does not. False: there are no two. */
+static bool name_arms(const struct comparison_request *read, const struct tbk_strategies *strategies,
+                      struct tbk_ab *comparison)
+{
+    comparison->a.strategy = read->strategy_a;
+    comparison->b.strategy = read->strategy_b;
+    for (size_t i = 0; i < strategies->signals_count && comparison->b.strategy == NULL; i++) {
+        if (strategies->signals[i].strategy != NULL) {
+            *(comparison->a.strategy == NULL ? &comparison->a.strategy : &comparison->b.strategy) =
+                strategies->signals[i].strategy;
+        }
+    }
+    return comparison->b.strategy != NULL;
+}
+
+/* Signals and figures of both arms are of one moment, and have the same days. */
+static enum tbk_status read_arms(struct tbk_call *call, const struct comparison_request *read,
+                                 struct tbk_ab *comparison, struct tbk_basis *basis)
+{
+    struct tbk_strategies strategies;
+    const enum tbk_status status = tbk_analytics_strategies(call->context->analytics, call->session, &read->query,
+                                                            call->arena, &strategies, call->error);
+    if (status != TBK_OK) {
+        return status;
+    }
+    if (!name_arms(read, &strategies, comparison)) {
+        return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
+                             "Fewer than two strategies have signals in this window. Widen it, or name two.");
+    }
+    struct tbk_ab_arm *arms[] = {&comparison->a, &comparison->b};
+    for (size_t i = 0; i < sizeof arms / sizeof arms[0]; i++) {
+        arms[i]->signals = signals_of(arms[i]->strategy, &strategies);
+        arms[i]->figures = figures_of(arms[i]->strategy, strategies.groups, strategies.groups_count);
+    }
+    *basis = strategies.basis;
+    return TBK_OK;
 }
 
 static Tradebook__V1__Arm *make_arm(struct tbk_maker *maker, const struct tbk_ab_arm *arm,
@@ -214,10 +206,7 @@ enum tbk_status tbk_analytics_compare(struct tbk_call *call, const struct tbk_me
     const struct comparison_request *read = call->prepared;
     struct tbk_ab comparison = {.expected_share_a = read->expected_share_a};
     struct tbk_basis basis;
-    enum tbk_status status = read_signals(call, read, &comparison);
-    if (status == TBK_OK) {
-        status = read_figures(call, read, &comparison, &basis);
-    }
+    const enum tbk_status status = read_arms(call, read, &comparison, &basis);
     if (status != TBK_OK) {
         return status;
     }

@@ -302,12 +302,12 @@ static char *window_sql(const struct tbk_analytics_query *query, const char *col
     return sqlite3_mprintf("%s>=%Q AND %s<%Q", column, start, column, end);
 }
 
-static void check_rankings(struct bench *bench)
+static void check_rankings(struct bench *bench, const struct plain_trades *all)
 {
     struct tbk_store *store = bench->store;
     const struct tbk_analytics_query query = random_query(bench, false);
     struct tbk_theory_sums *theories;
-    struct tbk_signal_count *strategies;
+    struct tbk_strategies strategies;
     size_t count;
     sqlite3_stmt *statement;
     expect_ok(store, tbk_analytics_theories(bench->analytics, store->reader, &query, store->arena, &theories,
@@ -329,21 +329,25 @@ static void check_rankings(struct bench *bench)
     sqlite3_free(sql);
     sqlite3_free(window);
 
-    expect_ok(store, tbk_analytics_signal_counts(bench->analytics, store->reader, &query, store->arena,
-                                                 &strategies, &count, &store->error));
+    expect_ok(store, tbk_analytics_strategies(bench->analytics, store->reader, &query, store->arena, &strategies,
+                                              &store->error));
+    const struct tbk_basis expected_basis = plain_basis(all, &query);
+    assert_basis(&strategies.basis, &expected_basis);
+    check_groups(all, &query, TBK_DIMENSION_STRATEGY, strategies.basis.days, strategies.groups,
+                 strategies.groups_count, 0, strategies.basis.trades);
     window = window_sql(&query, "timestamp");
     sql = sqlite3_mprintf("SELECT strategy, count(*) FROM signals WHERE timestamp<>'never' AND %s GROUP BY 1 "
                           "ORDER BY 2 DESC, strategy IS NULL, 1",
                           window);
     assert_int_equal(sqlite3_prepare_v2(bench->book.db, sql, -1, &statement, NULL), SQLITE_OK);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < strategies.signals_count; i++) {
         assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
         const char *strategy = (const char *)sqlite3_column_text(statement, 0);
-        assert_int_equal(strategies[i].strategy == NULL, strategy == NULL);
+        assert_int_equal(strategies.signals[i].strategy == NULL, strategy == NULL);
         if (strategy != NULL) {
-            assert_string_equal(strategies[i].strategy, strategy);
+            assert_string_equal(strategies.signals[i].strategy, strategy);
         }
-        assert_int_equal(strategies[i].signals, sqlite3_column_int64(statement, 1));
+        assert_int_equal(strategies.signals[i].signals, sqlite3_column_int64(statement, 1));
     }
     assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
     sqlite3_finalize(statement);
@@ -360,7 +364,7 @@ static void check_everything(struct bench *bench)
         check_equity(bench, &all);
         const struct tbk_analytics_query query = random_query(bench, true);
         check_calibration(bench, &all, &query);
-        check_rankings(bench);
+        check_rankings(bench, &all);
         tbk_arena_reset(bench->store->arena);
     }
     check_calibration_of_values(bench, &all);

@@ -220,12 +220,11 @@ static void calibration_slice(struct run *run)
     calibration(run);
 }
 
-static void signals(struct run *run)
+static void strategies(struct run *run)
 {
-    struct tbk_signal_count *counts;
-    size_t count;
-    check(run, tbk_analytics_signal_counts(run->analytics, run->session, &run->query, run->arena, &counts, &count,
-                                           &run->error));
+    struct tbk_strategies counted;
+    check(run,
+          tbk_analytics_strategies(run->analytics, run->session, &run->query, run->arena, &counted, &run->error));
 }
 
 static const struct {
@@ -244,7 +243,7 @@ static const struct {
     {"equity, 500 points, one symbol", equity_slice},
     {"calibration", calibration},
     {"calibration, one symbol", calibration_slice},
-    {"signals by strategy", signals},
+    {"comparison of strategies", strategies},
 };
 
 static void measure(struct run *run)
@@ -319,7 +318,7 @@ int main(int argc, char **argv)
     printf("%s trades, read in %.2f s\n", argv[2], (double)(tbk_monotonic_us() - begin) / 1e6);
     run.end_us = curve.points[0].time_us;
     run.start_us = run.end_us - basis.days * US_PER_DAY;
-    signals(&run);
+    strategies(&run);
     printf("memory of the series %.1f MiB, of the process %.1f MiB more than before\n",
            (double)tbk_analytics_bytes(run.analytics) / 1048576.0,
            (double)(resident_kib() - resident_before) / 1024.0);

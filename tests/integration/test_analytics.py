@@ -9,6 +9,7 @@ import pathlib
 import random
 import shutil
 import sqlite3
+import threading
 
 import book
 import ledger
@@ -434,6 +435,35 @@ def test_signals_without_a_strategy_are_not_those_of_the_empty_one(tmp_path):
         answer = client.ok("AnalyticsService.CompareStrategies")
         assert (answer.a.strategy, answer.a.signals, answer.a.performance.n) == ("", 3, 3)
         assert (answer.b.strategy, answer.b.signals, answer.b.performance.n) == ("alpha", 2, 2)
+
+
+def test_comparison_is_of_one_moment(tmp_path):
+    """Every trade that another program adds comes with its signal."""
+    path = tmp_path / "moment.db"
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        over = threading.Event()
+
+        def write():
+            with contextlib.closing(sqlite3.connect(path, timeout=60)) as db:
+                db.execute("PRAGMA synchronous = OFF")
+                while not over.is_set():
+                    for strategy in ("alpha", "beta"):
+                        with db:
+                            add_trade(db, BASE, "win", 1.0, 1.0, strategy=strategy)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            seen = 0
+            while seen < 300:
+                answer = client.ok("AnalyticsService.CompareStrategies", strategy_a="alpha", strategy_b="beta")
+                arms_n = [(arm.signals, arm.performance.n) for arm in (answer.a, answer.b)]
+                assert all(n == signals for signals, n in arms_n)
+                assert answer.basis.trades == sum(n for _, n in arms_n)
+                seen += answer.basis.trades > 0
+        finally:
+            over.set()
+            writer.join()
 
 
 # --- where doubles end ---
