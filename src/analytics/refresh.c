@@ -52,6 +52,22 @@ static size_t run_length(const struct tbk_series_change *changes, size_t count)
     return length;
 }
 
+/* Files what there is now of rows whose ids follow each other. A signal brings its
+ * trades, which may have been filed without it, or by another one that had its id. */
+static enum tbk_status file_run(struct tbk_analytics *analytics, struct tbk_session *session,
+                                enum tbk_series_id series, int64_t first_id, int64_t last_id,
+                                struct tbk_error *error)
+{
+    struct tbk_filing filing = {.analytics = analytics, .series = series};
+    const enum tbk_status status =
+        analytics->ops->series_get(session, series, first_id, last_id, tbk_refresh_file, &filing, error);
+    if (status != TBK_OK || series != TBK_SERIES_SIGNALS) {
+        return status;
+    }
+    filing.series = TBK_SERIES_TRADES;
+    return analytics->ops->series_get_trades_of(session, first_id, last_id, tbk_refresh_file, &filing, error);
+}
+
 /* Collects what the changes remove and what is there now. */
 static enum tbk_status collect(struct tbk_analytics *analytics, struct tbk_session *session, size_t count,
                                struct tbk_error *error)
@@ -67,9 +83,7 @@ static enum tbk_status collect(struct tbk_analytics *analytics, struct tbk_sessi
     }
     for (size_t i = 0; status == TBK_OK && i < count;) {
         const size_t length = run_length(&changes[i], count - i);
-        struct tbk_filing filing = {.analytics = analytics, .series = changes[i].series};
-        status = analytics->ops->series_get(session, changes[i].series, changes[i].id, changes[i + length - 1].id,
-                                            tbk_refresh_file, &filing, error);
+        status = file_run(analytics, session, changes[i].series, changes[i].id, changes[i + length - 1].id, error);
         i += length;
     }
     return status;

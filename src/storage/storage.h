@@ -312,6 +312,11 @@ struct tbk_storage_ops {
     /* Gives the rows from first_id to last_id that belong to the series now to sink. */
     enum tbk_status (*series_get)(struct tbk_session *session, enum tbk_series_id series, int64_t first_id,
                                   int64_t last_id, tbk_series_sink *sink, void *argument, struct tbk_error *error);
+    /* Gives the closed trades of the signals with these ids, which say what a trade is
+     * told apart by. */
+    enum tbk_status (*series_get_trades_of)(struct tbk_session *session, int64_t first_signal_id,
+                                            int64_t last_signal_id, tbk_series_sink *sink, void *argument,
+                                            struct tbk_error *error);
     /* Forgets the oldest reports of changes, at most rows_max; keeps the newest
      * rows_kept, at least 1. */
     enum tbk_status (*series_prune)(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,

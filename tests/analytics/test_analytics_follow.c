@@ -27,29 +27,49 @@ static void start(struct tbk_store *store, const struct tbk_analytics_options *o
     expect_ok(store, tbk_analytics_create_with(store->ops, store->storage, options, ret_analytics, &store->error));
 }
 
-static enum tbk_status query(struct tbk_store *store, struct tbk_session *session, struct tbk_analytics *analytics,
-                             int64_t timeout_us, int64_t *ret_trades, struct tbk_error *error)
+static enum tbk_status count_trades(struct tbk_store *store, struct tbk_session *session,
+                                    struct tbk_analytics *analytics, const struct tbk_analytics_query *query,
+                                    int64_t *ret_trades, struct tbk_error *error)
 {
-    const struct tbk_analytics_query everything = {
-        .start_us = TBK_NO_TIME, .end_us = TBK_NO_TIME, .deadline_us = tbk_monotonic_us() + timeout_us};
     struct tbk_basis basis;
     struct tbk_performance figures;
     struct tbk_performance_group *groups;
     size_t count;
     size_t left_out;
     const enum tbk_status status =
-        tbk_analytics_performance(analytics, session, &everything, TBK_DIMENSION_NONE, 0, store->arena, &basis,
-                                  &figures, &groups, &count, &left_out, error);
+        tbk_analytics_performance(analytics, session, query, TBK_DIMENSION_NONE, 0, store->arena, &basis, &figures,
+                                  &groups, &count, &left_out, error);
     if (status == TBK_OK) {
         *ret_trades = basis.trades;
     }
     return status;
 }
 
+static enum tbk_status query(struct tbk_store *store, struct tbk_session *session, struct tbk_analytics *analytics,
+                             int64_t timeout_us, int64_t *ret_trades, struct tbk_error *error)
+{
+    const struct tbk_analytics_query everything = {
+        .start_us = TBK_NO_TIME, .end_us = TBK_NO_TIME, .deadline_us = tbk_monotonic_us() + timeout_us};
+    return count_trades(store, session, analytics, &everything, ret_trades, error);
+}
+
 static int64_t trades(struct tbk_store *store, struct tbk_analytics *analytics)
 {
     int64_t count = -1;
     expect_ok(store, query(store, store->reader, analytics, LONG_US, &count, &store->error));
+    return count;
+}
+
+/* Those of a strategy; NULL: of none. */
+static int64_t trades_of(struct tbk_store *store, struct tbk_analytics *analytics, const char *strategy)
+{
+    const struct tbk_analytics_query query = {.start_us = TBK_NO_TIME,
+                                              .end_us = TBK_NO_TIME,
+                                              .dimension = TBK_DIMENSION_STRATEGY,
+                                              .value = strategy,
+                                              .deadline_us = tbk_monotonic_us() + LONG_US};
+    int64_t count = -1;
+    expect_ok(store, count_trades(store, store->reader, analytics, &query, &count, &store->error));
     return count;
 }
 
@@ -197,6 +217,74 @@ static void test_follow_many_threads_ask_while_trades_come(void **state)
     tbk_raw_close(book.db);
 }
 
+#define INSERT_SIGNAL(id, strategy)                                                                               \
+    "INSERT INTO signals (id,symbol,direction,confidence,tier,ensemble_prediction,strategy) "                     \
+    "VALUES (" id ",'BTC-USD','long',0.5,'high',0.5,'" strategy "');"
+#define INSERT_TRADE(signal_id, outcome)                                                                          \
+    "INSERT INTO signal_results (signal_id,entry_price,entry_timestamp,exit_timestamp,outcome) "                  \
+    "VALUES (" signal_id ",1,'2025-01-01 00:00:00.000000','2025-01-01 01:00:00.000000'," outcome ");"
+
+static void test_follow_trade_is_told_apart_by_the_signal_that_comes_later(void **state)
+{
+    struct tbk_store *store = *state;
+    struct tbk_analytics *analytics;
+    struct random_book book = open_book(store, 5);
+    start(store, &small, &analytics);
+    tbk_raw_exec(book.db, INSERT_TRADE("7", "'win'") INSERT_TRADE("8", "'loss'"));
+    assert_int_equal(trades_of(store, analytics, NULL), 2);
+    tbk_raw_exec(book.db, INSERT_SIGNAL("7", "late"));
+    assert_int_equal(trades_of(store, analytics, NULL), 1);
+    assert_int_equal(trades_of(store, analytics, "late"), 1);
+    tbk_raw_exec(book.db, "DELETE FROM signals WHERE id=7;" INSERT_SIGNAL("7", "again"));
+    assert_int_equal(trades_of(store, analytics, "late"), 0);
+    assert_int_equal(trades_of(store, analytics, "again"), 1);
+    tbk_raw_exec(book.db, "UPDATE signals SET id=8");
+    assert_int_equal(trades_of(store, analytics, "again"), 1);
+    assert_int_equal(trades_of(store, analytics, NULL), 1);
+    tbk_raw_exec(book.db, "DELETE FROM signal_results WHERE signal_id=7");
+    assert_int_equal(trades_of(store, analytics, "again"), 1);
+    assert_int_equal(trades(store, analytics), 1);
+    tbk_analytics_destroy(analytics);
+    tbk_raw_close(book.db);
+}
+
+/* More than one batch of changes, so that a batch ends among the signals. */
+static void test_follow_many_signals_that_come_later(void **state)
+{
+    struct tbk_store *store = *state;
+    struct tbk_analytics *analytics;
+    struct random_book book = open_book(store, 6);
+    start(store, &small, &analytics);
+    tbk_raw_exec(book.db,
+                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<500) "
+                 "INSERT INTO signal_results (signal_id,entry_price,entry_timestamp,exit_timestamp,outcome) "
+                 "SELECT i,1,'2025-01-01 00:00:00.000000','2025-01-01 01:00:00.000000','win' FROM n");
+    assert_int_equal(trades_of(store, analytics, NULL), 500);
+    tbk_raw_exec(book.db, "INSERT INTO signals (id,symbol,direction,confidence,tier,ensemble_prediction,strategy) "
+                          "SELECT signal_id,'BTC-USD','long',0.5,'high',0.5,'late' FROM signal_results");
+    assert_int_equal(trades_of(store, analytics, NULL), 0);
+    assert_int_equal(trades_of(store, analytics, "late"), 500);
+    tbk_analytics_destroy(analytics);
+    tbk_raw_close(book.db);
+}
+
+/* Seen at the start and while it happens. */
+static void test_follow_an_outcome_that_is_no_text_is_none(void **state)
+{
+    struct tbk_store *store = *state;
+    struct tbk_analytics *analytics;
+    struct random_book book = open_book(store, 7);
+    tbk_raw_exec(book.db, INSERT_TRADE("1", "CAST('win' AS BLOB)") INSERT_TRADE("2", "'Win'"));
+    start(store, &small, &analytics);
+    assert_int_equal(trades(store, analytics), 1);
+    tbk_raw_exec(book.db, INSERT_TRADE("3", "CAST('win' AS BLOB)") INSERT_TRADE("4", "'LOSS'"));
+    assert_int_equal(trades(store, analytics), 2);
+    tbk_raw_exec(book.db, "UPDATE signal_results SET outcome=CAST(outcome AS BLOB) WHERE signal_id=4");
+    assert_int_equal(trades(store, analytics), 1);
+    tbk_analytics_destroy(analytics);
+    tbk_raw_close(book.db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +293,9 @@ int main(void)
         sqlite_test(test_follow_scratch_disk_full_says_so_and_recovers),
         sqlite_test(test_follow_deadline_during_first_reading_unavailable),
         sqlite_test(test_follow_many_threads_ask_while_trades_come),
+        sqlite_test(test_follow_trade_is_told_apart_by_the_signal_that_comes_later),
+        sqlite_test(test_follow_many_signals_that_come_later),
+        sqlite_test(test_follow_an_outcome_that_is_no_text_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

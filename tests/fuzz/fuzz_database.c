@@ -285,6 +285,7 @@ static void read_series(const struct tbk_storage_ops *ops, struct tbk_session *s
            error);
         ok(ops->series_get(session, (enum tbk_series_id)series, 1, ROWS_MAX, use_row, NULL, error), error);
     }
+    ok(ops->series_get_trades_of(session, 1, ROWS_MAX, use_row, NULL, error), error);
 }
 
 static void read_all(const struct tbk_storage_ops *ops, struct tbk_storage *storage, struct tbk_error *error)

@@ -617,6 +617,32 @@ def test_figures_follow_what_another_program_writes(tmp_path):
                 assert_message(rank, want, want["theory_name"])
 
 
+def test_figures_follow_a_signal_that_comes_after_its_trade(tmp_path):
+    path = tmp_path / "late.db"
+
+    def strategies():
+        answer = client.ok("AnalyticsService.GetPerformance", breakdown=a.DIMENSION_STRATEGY)
+        return {group.value if group.HasField("value") else None: group.performance.n for group in answer.groups}
+
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as db:
+            with db:
+                add_trade(db, BASE, "win", 1.0, 1.0, strategy="early")
+                signal = dict(zip([column[1] for column in db.execute("PRAGMA table_info(signals)")],
+                                  db.execute("SELECT * FROM signals").fetchone(), strict=True))
+                db.execute("UPDATE signal_results SET signal_id = 77")
+            assert strategies() == {None: 1}
+            with db:
+                insert(db, "signals", **{**signal, "id": 77, "strategy": "late"})
+            assert strategies() == {"late": 1}
+            with db:
+                db.execute("UPDATE signals SET id = 78 WHERE id = 77")
+            assert strategies() == {None: 1}
+            with db:
+                db.execute("UPDATE signals SET id = 77 WHERE id = 1")
+            assert strategies() == {"early": 1}
+
+
 def test_figures_of_trades_that_the_server_records(tmp_path):
     chance = random.Random(6)
     path = tmp_path / "book.db"

@@ -193,6 +193,24 @@ static void test_series_get_gives_the_rows_of_a_range_and_no_others(void **state
     assert_int_equal(taken.rows[1].id, 3);
 }
 
+static void test_series_get_trades_of_gives_the_closed_ones_of_these_signals(void **state)
+{
+    struct tbk_store *store = *state;
+    struct taken taken = {0};
+    tbk_store_insert_signals(store, 4);
+    tbk_store_begin(store);
+    insert_trade(store, 4, TRADEBOOK__V1__OUTCOME__OUTCOME_WIN, 100);
+    const int64_t of_3 = insert_trade(store, 3, TRADEBOOK__V1__OUTCOME__OUTCOME_LOSS, 200);
+    insert_trade(store, 2, TRADEBOOK__V1__OUTCOME__OUTCOME_OPEN, 0);
+    insert_trade(store, 1, TRADEBOOK__V1__OUTCOME__OUTCOME_WIN, 400);
+    tbk_store_commit(store);
+    expect_ok(store, store->ops->series_get_trades_of(store->reader, 2, 3, take, &taken, &store->error));
+    assert_int_equal(taken.count, 1);
+    assert_int_equal(taken.rows[0].id, of_3);
+    assert_int_equal(taken.rows[0].time_us, 200000000);
+    assert_int_equal(taken.rows[0].kind, TBK_KIND_LOSS);
+}
+
 /* Each graded theory is one report. */
 static void report(struct tbk_store *store, int count)
 {
@@ -257,6 +275,7 @@ int tbk_contract_run_series(void)
         contract_test(test_series_changes_new_closed_and_changed_rows),
         contract_test(test_series_get_row_that_does_not_belong_nothing),
         contract_test(test_series_get_gives_the_rows_of_a_range_and_no_others),
+        contract_test(test_series_get_trades_of_gives_the_closed_ones_of_these_signals),
         contract_test(test_series_changes_after_prune_out_of_range_for_who_missed_them),
         contract_test(test_series_prune_a_little_and_never_the_newest),
     };

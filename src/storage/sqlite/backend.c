@@ -364,6 +364,7 @@ const struct tbk_storage_ops tbk_sqlite_ops = {
     .series_changes = tbk_sqlite_series_changes,
     .series_scan = tbk_sqlite_series_scan,
     .series_get = tbk_sqlite_series_get,
+    .series_get_trades_of = tbk_sqlite_series_get_trades_of,
     .series_prune = tbk_sqlite_series_prune,
     .maintain = tbk_sqlite_maintain,
     .backup = tbk_sqlite_backup,

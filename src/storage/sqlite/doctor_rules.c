@@ -7,7 +7,7 @@
 #include "storage/sqlite/doctor.h"
 
 #define SIDE      "CASE lower(s.direction) WHEN 'long' THEN 1 WHEN 'short' THEN -1 END"
-#define IS_CLOSED "lower(r.outcome) IN ('win','loss','breakeven')"
+#define IS_CLOSED TBK_SQLITE_CLOSED("+r")
 #define IS_OPEN   "lower(r.outcome)='open'"
 
 /* Closed trades with what their prices and terms come to. Of a trade that another

@@ -12,7 +12,7 @@
     "s.strategy, s.symbol, s.session, lower(s.tier), lower(s.direction), r.exit_reason, s.model_version "         \
     "FROM signal_results r LEFT JOIN signals s ON s.id=r.signal_id "                                              \
     "LEFT JOIN risk_book_snapshots k ON k.signal_id=CAST(r.signal_id AS TEXT) "                                   \
-    "WHERE lower(r.outcome) IN ('win','loss','breakeven') AND "
+    "WHERE " TBK_SQLITE_CLOSED("+r") " AND "
 #define THEORY_ROWS                                                                                               \
     "SELECT id, created_at, was_correct, contribution_score, theory_name FROM theory_performance "                \
     "WHERE was_correct IS NOT NULL AND "
@@ -33,6 +33,8 @@ static const struct series {
 };
 
 static const char scan_undated[] = TRADE_ROWS "r.exit_timestamp IS NULL AND r.id>?1 ORDER BY r.id LIMIT ?3";
+
+static const char get_trades_of[] = TRADE_ROWS "r.signal_id BETWEEN ?1 AND ?2";
 
 static enum tbk_status failed(struct tbk_session *session, struct tbk_error *error)
 {
@@ -89,12 +91,11 @@ static void read_row(sqlite3_stmt *statement, enum tbk_series_id series, struct 
     }
 }
 
-enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t first_id,
-                                      int64_t last_id, tbk_series_sink *sink, void *argument,
-                                      struct tbk_error *error)
+static enum tbk_status get_range(struct tbk_session *session, enum tbk_series_id series, const char *sql,
+                                 sqlite3_stmt **prepared, int64_t first_id, int64_t last_id, tbk_series_sink *sink,
+                                 void *argument, struct tbk_error *error)
 {
-    sqlite3_stmt **prepared = &session->series.get[series];
-    enum tbk_status status = tbk_sqlite_prepare(session->db, all_series[series].get, prepared, error);
+    enum tbk_status status = tbk_sqlite_prepare(session->db, sql, prepared, error);
     if (status != TBK_OK) {
         return status;
     }
@@ -112,6 +113,22 @@ enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_seri
     }
     sqlite3_reset(statement);
     return status;
+}
+
+enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t first_id,
+                                      int64_t last_id, tbk_series_sink *sink, void *argument,
+                                      struct tbk_error *error)
+{
+    return get_range(session, series, all_series[series].get, &session->series.get[series], first_id, last_id,
+                     sink, argument, error);
+}
+
+enum tbk_status tbk_sqlite_series_get_trades_of(struct tbk_session *session, int64_t first_signal_id,
+                                                int64_t last_signal_id, tbk_series_sink *sink, void *argument,
+                                                struct tbk_error *error)
+{
+    return get_range(session, TBK_SERIES_TRADES, get_trades_of, &session->series.get_trades_of, first_signal_id,
+                     last_signal_id, sink, argument, error);
 }
 
 /* Remembers the row a scan stands on. */
@@ -383,6 +400,7 @@ void tbk_sqlite_series_finalize(struct tbk_session *session)
     sqlite3_finalize(series->position);
     sqlite3_finalize(series->changes);
     sqlite3_finalize(series->given_again);
+    sqlite3_finalize(series->get_trades_of);
     sqlite3_finalize(series->scan_undated);
     sqlite3_finalize(series->prune);
     for (int i = TBK_SERIES_TRADES; i <= TBK_SERIES_SIGNALS; i++) {

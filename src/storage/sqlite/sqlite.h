@@ -65,11 +65,20 @@ enum tbk_event_statement {
 };
 
 /* Statements about series, and how far their scans are. */
+/* Whether the trade of a row ("r", "NEW") is closed: its outcome is one of these words,
+ * in any case. What is stored as BLOB is no word, as in the users' own SQL. A plus
+ * before the row of a table, "+r", keeps SQLite 3.40 from looking the outcomes up in an
+ * index, of signal_id and outcome for instance: it would do so with their case. */
+#define TBK_SQLITE_CLOSED(row)                                                                                    \
+    "(" row ".outcome='win' COLLATE NOCASE OR " row ".outcome='loss' COLLATE NOCASE OR " row                      \
+    ".outcome='breakeven' COLLATE NOCASE)"
+
 struct tbk_series_statements {
     sqlite3_stmt *position;
     sqlite3_stmt *changes;
     sqlite3_stmt *given_again;
     sqlite3_stmt *get[TBK_SERIES_SIGNALS + 1];
+    sqlite3_stmt *get_trades_of;
     sqlite3_stmt *scan[TBK_SERIES_SIGNALS + 1];
     sqlite3_stmt *scan_undated;
     sqlite3_stmt *prune;
@@ -329,6 +338,9 @@ enum tbk_status tbk_sqlite_series_scan(struct tbk_session *session, enum tbk_ser
 enum tbk_status tbk_sqlite_series_get(struct tbk_session *session, enum tbk_series_id series, int64_t first_id,
                                       int64_t last_id, tbk_series_sink *sink, void *argument,
                                       struct tbk_error *error);
+enum tbk_status tbk_sqlite_series_get_trades_of(struct tbk_session *session, int64_t first_signal_id,
+                                                int64_t last_signal_id, tbk_series_sink *sink, void *argument,
+                                                struct tbk_error *error);
 enum tbk_status tbk_sqlite_series_prune(struct tbk_session *session, int64_t rows_kept, unsigned rows_max,
                                         struct tbk_error *error);
 void tbk_sqlite_series_finalize(struct tbk_session *session);

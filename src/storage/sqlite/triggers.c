@@ -31,13 +31,9 @@ _Static_assert(TBK_SERIES_TRADES == 1 && TBK_SERIES_THEORIES == 2 && TBK_SERIES_
 
 /* Plain comparisons: an IN list, a subquery without table and the like would make
  * SQLite open a temporary table each time a trigger runs. */
-#define CLOSED(row)                                                                                               \
-    "(" row ".outcome='win' COLLATE NOCASE OR " row ".outcome='loss' COLLATE NOCASE OR " row                      \
-    ".outcome='breakeven' COLLATE NOCASE)"
+#define CLOSED(row)     TBK_SQLITE_CLOSED(row)
 #define NOT_CLOSED(row) CLOSED(row) " IS NOT 1"
 
-/* The plus keeps SQLite 3.40 from looking the outcomes up in an index, of signal_id
- * and outcome for instance: it would do so with their case. */
 #define CHANGE_OF_TRADE(condition)                                                                                \
     "INSERT INTO tb_changes (series, row, filed_at) SELECT " SERIES_TRADES                                        \
     ", r.id, r.exit_timestamp FROM signal_results r WHERE " condition " AND " CLOSED("+r") ";"
@@ -141,8 +137,9 @@ static const struct trigger triggers[] = {
     /* Inserting a signal, the commonest write of all, has no trigger, which would
      * cost it half as much again: new signals are known by their ids, which grow.
      * One that another program writes over with INSERT OR REPLACE, or puts into a
-     * gap of the ids, enters the figures when the server starts next. The same
-     * goes for writing over a theory's record. */
+     * gap of the ids, enters the figures when the server starts next, and so does
+     * what its trade is told apart by. The same goes for writing over a theory's
+     * record. */
     {"tb_signals_delete", "AFTER DELETE ON signals BEGIN "
                           "INSERT INTO tb_changes (series, row, filed_at) VALUES (" SERIES_SIGNALS
                           ", OLD.id, OLD.timestamp);" CHANGE_OF_TRADE("r.signal_id=OLD.id") " END"},
