@@ -138,7 +138,8 @@ struct tbk_calibration {
 struct tbk_theory_sums {
     const char *name;
     int64_t n, correct;
-    double contribution; /* sum of contribution_score */
+    int64_t contributions; /* records whose contribution_score is a finite number */
+    double contribution;   /* their sum */
 };
 
 struct tbk_signal_count {

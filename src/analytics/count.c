@@ -12,13 +12,6 @@ struct counting {
     struct tbk_error *error;
 };
 
-static void add(struct tbk_value_count *count, int64_t n, int64_t wins, double total)
-{
-    count->n += n;
-    count->wins += wins;
-    count->total += total;
-}
-
 static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
 {
     struct counting *counting = state;
@@ -33,8 +26,11 @@ static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
     }
     for (uint32_t i = 0; i < groups->count; i++) {
         const struct tbk_sums *sums = &groups->items[i].sums;
-        add(&counting->counts[groups->items[i].code], sums->n, sums->kinds[TBK_KIND_WIN],
-            sums->profits[0].curve.total.high);
+        struct tbk_value_count *count = &counting->counts[groups->items[i].code];
+        count->n += sums->n;
+        count->wins += sums->kinds[TBK_KIND_WIN];
+        count->valued += sums->profits[0].curve.n;
+        count->total += sums->profits[0].curve.total.high;
     }
     return TBK_VISIT_DONE;
 }
@@ -42,8 +38,13 @@ static enum tbk_visit visit_piece(void *state, const struct tbk_piece *piece)
 static enum tbk_visit visit_row(void *state, const struct tbk_row *row)
 {
     const struct counting *counting = state;
-    add(&counting->counts[row->codes[counting->dimension]], 1, row->kind == TBK_KIND_WIN,
-        isnan(row->values[0]) ? 0.0 : row->values[0]);
+    struct tbk_value_count *count = &counting->counts[row->codes[counting->dimension]];
+    count->n++;
+    count->wins += row->kind == TBK_KIND_WIN;
+    if (!isnan(row->values[0])) {
+        count->valued++;
+        count->total += row->values[0];
+    }
     return TBK_VISIT_DONE;
 }
 

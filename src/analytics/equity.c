@@ -7,7 +7,7 @@
 /* One curve on its way from 0. */
 struct path {
     struct tbk_exact total;
-    struct tbk_exact high;
+    struct tbk_exact high, low;
     struct tbk_exact span_depth; /* deepest fall in the present span */
     bool has_moved;              /* in the present span */
 };
@@ -53,9 +53,11 @@ static void follow_curve(struct path *path, const struct tbk_curve *curve)
         return;
     }
     const struct tbk_exact high = tbk_exact_add(path->total, curve->high);
-    fall(path, tbk_exact_subtract(path->high, tbk_exact_add(path->total, curve->low)));
+    const struct tbk_exact low = tbk_exact_add(path->total, curve->low);
+    fall(path, tbk_exact_subtract(path->high, low));
     fall(path, curve->depth);
     path->high = tbk_exact_less(path->high, high) ? high : path->high;
+    path->low = tbk_exact_less(low, path->low) ? low : path->low;
     path->total = tbk_exact_add(path->total, curve->total);
 }
 
@@ -66,12 +68,17 @@ static void follow_value(struct path *path, double value)
     }
     path->total = tbk_exact_add_double(path->total, value);
     path->high = tbk_exact_less(path->high, path->total) ? path->total : path->high;
+    path->low = tbk_exact_less(path->total, path->low) ? path->total : path->low;
     fall(path, tbk_exact_subtract(path->high, path->total));
 }
 
-/* Deepest fall of the present span; a curve that did not move is where it was. */
+/* Deepest fall of the present span; a curve that did not move is where it was. NaN
+ * when it is not known. */
 static double drawdown_of(const struct path *path)
 {
+    if (!tbk_exact_falls_are_known(path->total, path->high, path->low)) {
+        return NAN;
+    }
     return path->has_moved ? path->span_depth.high : tbk_exact_subtract(path->high, path->total).high;
 }
 

@@ -8,6 +8,7 @@
 #ifndef TBK_ANALYTICS_EXACT_H
 #define TBK_ANALYTICS_EXACT_H
 
+#include <math.h>
 #include <stdbool.h>
 
 /* high + low, |low| at most half a unit of high's last place. */
@@ -45,6 +46,13 @@ static inline struct tbk_exact tbk_exact_subtract(struct tbk_exact a, struct tbk
 static inline bool tbk_exact_less(struct tbk_exact a, struct tbk_exact b)
 {
     return a.high < b.high || (a.high == b.high && a.low < b.low);
+}
+
+/* Whether the falls of a curve are known: neither its sum nor the way from its highest
+ * to its lowest value has overflowed. A sum that has is NaN from then on. */
+static inline bool tbk_exact_falls_are_known(struct tbk_exact total, struct tbk_exact high, struct tbk_exact low)
+{
+    return isfinite(total.high) && isfinite(high.high - low.high);
 }
 
 #endif

@@ -120,7 +120,8 @@ enum tbk_status tbk_query_performance(struct tbk_series *series, const struct tb
 struct tbk_value_count {
     uint32_t code;
     int64_t n, wins;
-    double total; /* of values[0] */
+    int64_t valued; /* rows that have a values[0] */
+    double total;   /* of values[0] */
 };
 /* Values that occur in the window, in the order of their codes; *ret_counts is for
  * free(). */

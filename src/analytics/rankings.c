@@ -47,6 +47,7 @@ static enum tbk_status rank_theories(struct tbk_series *series, const struct tbk
         theories[i] = (struct tbk_theory_sums){.name = copy_text(arena, series, counts[i].code),
                                                .n = counts[i].n,
                                                .correct = counts[i].wins,
+                                               .contributions = counts[i].valued,
                                                .contribution = counts[i].total};
         theories = theories[i].name != NULL ? theories : NULL;
     }

@@ -82,7 +82,8 @@ static double deviation_of(const struct tbk_moments *moments)
 
 static struct tbk_drawdown drawdown_of(const struct tbk_curve *curve)
 {
-    struct tbk_drawdown drawdown = {.depth = curve->n > 0 ? curve->depth.high : NAN,
+    const bool is_known = curve->n > 0 && tbk_exact_falls_are_known(curve->total, curve->high, curve->low);
+    struct tbk_drawdown drawdown = {.depth = is_known ? curve->depth.high : NAN,
                                     .peak_us = TBK_NO_TIME,
                                     .trough_us = TBK_NO_TIME,
                                     .recovery_us = TBK_NO_TIME};

@@ -131,7 +131,7 @@ static const struct figure comparison[] = {
 static const struct figure theory_rank[] = {
     {"TheoryRank.correct", "graded records that were right"},
     {"TheoryRank.accuracy", "correct / graded records"},
-    {"TheoryRank.mean_contribution", "mean contribution_score of the graded records"},
+    {"TheoryRank.mean_contribution", "mean contribution_score of the graded records that have a finite one"},
     {"TheoryRank.lift", "accuracy / accuracy of all graded records of the window"},
     {"TheoryRank.p_value",
      "two-sided probability of a difference at least as large between this theory and all other graded records "

@@ -193,7 +193,7 @@ static Tradebook__V1__TheoryRank *make_rank(struct tbk_maker *maker, const struc
     rank->theory_name = (char *)(uintptr_t)theory->sums->name;
     TBK_SET(rank, correct, theory->sums->correct);
     rank->accuracy = tbk_make_proportion(maker, theory->sums->correct, theory->sums->n);
-    TBK_SET_FIGURE(rank, mean_contribution, theory->sums->contribution / (double)theory->sums->n);
+    TBK_SET_FIGURE(rank, mean_contribution, theory->sums->contribution / (double)theory->sums->contributions);
     TBK_SET_FIGURE(rank, lift, theory->rate / ((double)all.successes / (double)all.n));
     TBK_SET_FIGURE(rank, p_value, theory->test.p_value);
     if (rank->has_p_value) {

@@ -41,12 +41,19 @@ static void test_split(struct tbk_ab *comparison)
     comparison->alarm = comparison->split_p_value < ALARM_P_VALUE;
 }
 
+/* Whether the mean profits are of as many trades as a verdict needs. */
+static bool has_enough_profits(const struct tbk_ab *comparison)
+{
+    return comparison->a.figures.percent.n >= TRADES_MIN && comparison->b.figures.percent.n >= TRADES_MIN;
+}
+
 void tbk_ab_test(struct tbk_ab *comparison)
 {
     comparison->rate_difference = win_rate(&comparison->a) - win_rate(&comparison->b);
     comparison->rates = tbk_compare_shares(tbk_ab_wins(&comparison->a), tbk_ab_wins(&comparison->b));
     comparison->means = tbk_compare_means(percents(&comparison->a), percents(&comparison->b));
-    const double p_values[] = {comparison->rates.p_value, comparison->means.p_value};
+    const double p_values[] = {comparison->rates.p_value,
+                               has_enough_profits(comparison) ? comparison->means.p_value : NAN};
     size_t order[2];
     tbk_holm(2, p_values, order, comparison->corrected);
     test_split(comparison);
@@ -155,12 +162,14 @@ static int favoured_by_rates(const struct tbk_ab *comparison)
     return (comparison->rate_difference > 0) - (comparison->rate_difference < 0);
 }
 
-/* The same of the mean profits; what is only rounding favours neither. */
+/* The same of the mean profits; what is only rounding, or of too few, favours neither. */
 static int favoured_by_means(const struct tbk_ab *comparison)
 {
     const double difference = comparison->means.difference;
     const double size = fmax(fabs(comparison->a.figures.percent.mean), fabs(comparison->b.figures.percent.mean));
-    return tbk_is_rounding(difference, size) ? 0 : (difference > 0) - (difference < 0);
+    return !has_enough_profits(comparison) || tbk_is_rounding(difference, size)
+               ? 0
+               : (difference > 0) - (difference < 0);
 }
 
 Tradebook__V1__Verdict tbk_ab_verdict(const struct tbk_ab *comparison, struct tbk_arena *arena, char **ret_reason)

@@ -11,7 +11,7 @@
 
 enum tbk_series_id {
     TBK_SERIES_TRADES = 1,   /* closed trades by exit_timestamp */
-    TBK_SERIES_THEORIES = 2, /* graded theory records by created_at */
+    TBK_SERIES_THEORIES = 2, /* theory records graded 0 or 1 by created_at */
     TBK_SERIES_SIGNALS = 3,  /* signals by timestamp */
 };
 

@@ -530,6 +530,73 @@ def test_ratios_to_what_is_beyond_a_double_are_not_0(tmp_path):
     assert not figures.HasField("sharpe") and not figures.HasField("sortino")
 
 
+def curve_of(tmp_path, *percents):
+    """(figures, curve) of trades on successive days."""
+    path = tmp_path / "curve.db"
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
+            for day, percent in enumerate(percents):
+                add_trade(db, BASE + day * DAY, "win" if percent > 0 else "loss", percent, 1.0)
+        figures = client.ok("AnalyticsService.GetPerformance").total
+        curve = client.ok("AnalyticsService.GetEquityCurve")
+    assert finite(figures) and finite(curve)
+    return figures, curve
+
+
+def drawdowns(curve):
+    return [point.drawdown_percent if point.HasField("drawdown_percent") else None for point in curve.points]
+
+
+def test_drawdown_after_a_sum_beyond_a_double_is_absent(tmp_path):
+    figures, curve = curve_of(tmp_path, 1.0, -0.25, 1.5e308, 1.5e308, -1.5e308)
+    assert not figures.percent.HasField("max_drawdown") and not curve.HasField("max_drawdown_percent")
+    assert drawdowns(curve) == [0.0, 0.25, 0.0, None, None]
+    assert [point.HasField("equity_percent") for point in curve.points] == [True, True, True, False, False]
+    assert figures.usd.max_drawdown.depth == curve.max_drawdown_usd.depth == 0.0
+
+
+def test_drawdown_beyond_a_double_is_absent(tmp_path):
+    """Every sum is a double, the fall from the highest to the lowest is not."""
+    figures, curve = curve_of(tmp_path, 1.5e308, -1.5e308, -1.5e308, 1.0)
+    assert not figures.percent.HasField("max_drawdown") and not curve.HasField("max_drawdown_percent")
+    assert not figures.HasField("calmar")
+    assert drawdowns(curve) == [0.0, 1.5e308, None, None]
+    assert [point.equity_percent for point in curve.points] == [1.5e308, 0.0, -1.5e308, -1.5e308]
+
+
+def test_contributions_that_are_no_number_are_left_out_of_the_mean(tmp_path):
+    path = tmp_path / "contributions.db"
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
+            for name, score in (("a", 0.5), ("a", math.inf), ("a", "much"), ("a", 0.25), ("b", math.inf)):
+                insert(db, "theory_performance", signal_id=1, theory_name=name, contribution_score=score,
+                       was_correct=1, created_at=ledger.text(BASE))
+        [first, second] = client.ok("AnalyticsService.RankTheories").theories
+    assert (first.theory_name, first.accuracy.n, first.mean_contribution) == ("a", 4, 0.375)
+    assert (second.theory_name, second.accuracy.n) == ("b", 1) and not second.HasField("mean_contribution")
+
+
+def test_a_grade_is_0_or_1(tmp_path):
+    """Of what other programs write, seen at the start and later."""
+    path = tmp_path / "grades.db"
+    grades = (0, 1, "1", 1.0, 2, -1, 0.5, "yes", b"1", None)
+
+    def add():
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
+            for grade in grades:
+                insert(db, "theory_performance", signal_id=1, theory_name="a", contribution_score=0.5,
+                       was_correct=grade, created_at=ledger.text(BASE))
+
+    with serving.Server(path):
+        pass
+    add()
+    with serving.Server(path) as server, book.Client(server.address) as client:
+        for n in (4, 8):
+            [rank] = client.ok("AnalyticsService.RankTheories").theories
+            assert (rank.accuracy.n, rank.correct) == (n, n * 3 // 4)
+            add()
+
+
 def test_comparison_beyond_a_double_has_no_test_of_means(tmp_path):
     path = tmp_path / "doubles.db"
     with serving.Server(path) as server, book.Client(server.address) as client:

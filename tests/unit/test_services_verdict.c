@@ -153,6 +153,24 @@ static void test_verdict_without_profits_says_not_defined(void **state)
     assert_neither(&comparison, "favour beta");
 }
 
+static void test_verdict_profits_of_few_trades_do_not_count(void **state)
+{
+    (void)state;
+    struct tbk_ab comparison = {
+        .a = arm("alpha", 400, 200, 9, 1), .b = arm("beta", 400, 200, 0.1, 1), .expected_share_a = 0.5};
+    comparison.a.figures.percent.n = 29;
+    tbk_ab_test(&comparison);
+    assert_neither(&comparison, "chance alone", "9.000 % to 0.100 %, p-value not defined");
+    comparison.a.figures.percent.n = 30;
+    tbk_ab_test(&comparison);
+    assert_a(&comparison, "alpha is better");
+    comparison = (struct tbk_ab){
+        .a = arm("alpha", 400, 260, 0.1, 1), .b = arm("beta", 400, 180, 9, 1), .expected_share_a = 0.5};
+    comparison.b.figures.percent.n = 2;
+    tbk_ab_test(&comparison);
+    assert_a(&comparison, "alpha is better");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_verdict_rounding_is_no_difference_of_means),
         cmocka_unit_test(test_verdict_tiny_differences_that_disagree_are_not_enough),
         cmocka_unit_test(test_verdict_without_profits_says_not_defined),
+        cmocka_unit_test(test_verdict_profits_of_few_trades_do_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -792,7 +792,8 @@ type ProfitFigures struct {
 	ProfitFactor *float64 `protobuf:"fixed64,9,opt,name=profit_factor,json=profitFactor" json:"profit_factor,omitempty"`
 	// mean_win / |mean_loss|. Absent when either is absent or mean_loss is 0.
 	Payoff *float64 `protobuf:"fixed64,10,opt,name=payoff" json:"payoff,omitempty"`
-	// The deepest fall of the cumulated x. Absent when n is 0.
+	// The deepest fall of the cumulated x. Absent when n is 0, and when the curve
+	// spans more than a double holds.
 	MaxDrawdown   *Drawdown `protobuf:"bytes,11,opt,name=max_drawdown,json=maxDrawdown" json:"max_drawdown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1384,7 +1385,8 @@ type EquityPoint struct {
 	EquityUsd *float64 `protobuf:"fixed64,4,opt,name=equity_usd,json=equityUsd" json:"equity_usd,omitempty"`
 	// Deepest (highest value so far - value) of equity_percent within the span, so
 	// that joining trades to one point hides no fall; where it has arrived when no
-	// trade of the span has a pnl_percent. Not negative.
+	// trade of the span has a pnl_percent. Not negative. Absent from where on the
+	// curve spans more than a double holds.
 	DrawdownPercent *float64 `protobuf:"fixed64,5,opt,name=drawdown_percent,json=drawdownPercent" json:"drawdown_percent,omitempty"`
 	// The same of equity_usd.
 	DrawdownUsd   *float64 `protobuf:"fixed64,6,opt,name=drawdown_usd,json=drawdownUsd" json:"drawdown_usd,omitempty"`
@@ -2235,7 +2237,8 @@ type CompareStrategiesResponse struct {
 	// corrected for the two tests (Holm 1979), is below 0.05. NOT_ENOUGH_DATA when
 	// there is none, when the two differences, significant or not, favour different
 	// arms (what is only rounding favours none), when an arm has fewer than 30 closed
-	// trades, and when the sample ratio raises the alarm.
+	// trades, and when the sample ratio raises the alarm. The means count only when each
+	// arm has 30 trades with pnl_percent.
 	Verdict *Verdict `protobuf:"varint,7,opt,name=verdict,enum=tradebook.v1.Verdict" json:"verdict,omitempty"`
 	// The reason of the verdict in one sentence.
 	VerdictReason *string `protobuf:"bytes,8,opt,name=verdict_reason,json=verdictReason" json:"verdict_reason,omitempty"`
@@ -2420,8 +2423,8 @@ func (x *RankTheoriesRequest) GetPageToken() string {
 	return ""
 }
 
-// One theory and how often it was right. Only graded records (was_correct is not
-// NULL) count.
+// One theory and how often it was right. Only graded records (was_correct is 0 or
+// 1) count.
 type TheoryRank struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the theory.
@@ -2430,7 +2433,8 @@ type TheoryRank struct {
 	Correct *int64 `protobuf:"varint,2,opt,name=correct" json:"correct,omitempty"`
 	// correct / graded records.
 	Accuracy *Proportion `protobuf:"bytes,3,opt,name=accuracy" json:"accuracy,omitempty"`
-	// Mean contribution_score of the graded records, 0.0 to 1.0.
+	// Mean contribution_score of the graded records in which it is a finite number,
+	// 0.0 to 1.0. Absent without one.
 	MeanContribution *float64 `protobuf:"fixed64,4,opt,name=mean_contribution,json=meanContribution" json:"mean_contribution,omitempty"`
 	// accuracy / accuracy of all graded records of the window together: above 1.0
 	// is better than the rest. Absent when the latter is 0.

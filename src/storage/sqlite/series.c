@@ -15,7 +15,7 @@
     "WHERE " TBK_SQLITE_CLOSED("+r") " AND "
 #define THEORY_ROWS                                                                                               \
     "SELECT id, created_at, was_correct, contribution_score, theory_name FROM theory_performance "                \
-    "WHERE was_correct IS NOT NULL AND "
+    "WHERE +was_correct IN (0,1) AND "
 #define SIGNAL_ROWS "SELECT id, timestamp, NULL, strategy FROM signals WHERE "
 
 /* How the columns of a series' rows are laid out: key, time and kind, then values,
