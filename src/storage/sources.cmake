@@ -16,6 +16,7 @@ tbk_layer(storage
     storage/sqlite/events.c
     storage/sqlite/files.c
     storage/sqlite/holders.c
+    storage/sqlite/leftover.c
     storage/sqlite/list.c
     storage/sqlite/log_vfs.c
     storage/sqlite/migrate.c

@@ -2,6 +2,7 @@
 database for each test that asks for one."""
 
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -16,6 +17,16 @@ import serving  # noqa: E402
 def server(tmp_path):
     with serving.Server(tmp_path / "book.db") as server:
         yield server
+
+
+@pytest.fixture
+def run_traced():
+    """serving.run_traced, where strace is installed and allowed."""
+    try:
+        subprocess.run(["strace", "-o", "/dev/null", "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as failure:
+        pytest.skip(f"strace does not run here: {failure}")
+    return serving.run_traced
 
 
 @pytest.fixture

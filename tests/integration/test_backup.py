@@ -5,6 +5,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import signal
 import sqlite3
 import stat
@@ -263,6 +264,68 @@ def test_killed_backup_leaves_no_copy_and_can_be_made_again(large, tmp_path):
     done(backup("--db", large.db, copy))
     assert names(tmp_path, "copy") == ["copy.db"]
     assert set(load.stored_words(book.File(copy))) == set(working.acknowledged)
+
+
+@pytest.mark.parametrize("call", [1, 2, 20])
+def test_what_a_killed_backup_left_is_overwritten(idle, tmp_path, call, run_traced):
+    copy = tmp_path / "copy.db"
+    partial = tmp_path / "copy.db.partial"
+    killed = run_traced(f"pwrite64:signal=KILL:when={call}", "backup", "--db", idle, copy, path=partial)
+    assert killed.returncode != OK
+    assert names(tmp_path, "copy") == ["copy.db.partial"]
+    done(backup("--db", idle, copy))
+    assert names(tmp_path, "copy") == ["copy.db"]
+    assert content(copy) == content(idle)
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]], ids=["", "force"])
+@pytest.mark.parametrize("make, said", [
+    (lambda path, idle: path.write_text("mine"), "not what a backup leaves"),
+    (lambda path, idle: path.write_bytes(b"mine" * 1000), "not what a backup leaves"),
+    (lambda path, idle: path.mkdir(), "not a file"),
+    (lambda path, idle: path.symlink_to(idle), "not a file"),
+    (lambda path, idle: [shutil.copy(idle, path), os.link(path, path.with_name("second"))], "second name"),
+    (lambda path, idle: [shutil.copy(idle, path), path.with_name("copy.db.partial-wal").write_text("log")], "in use"),
+    (lambda path, idle: idle.rename(path), "what is to be copied"),
+], ids=["text", "page", "folder", "symbolic link", "hard link", "log", "source"])
+def test_what_lies_where_the_copy_is_made_is_left_alone(idle, tmp_path, make, said, force):
+    partial = tmp_path / "copy.db.partial"
+    make(partial, idle)
+    source = idle if idle.exists() else partial
+    before = names(tmp_path, ""), source.read_bytes(), partial.is_file() and partial.read_bytes()
+    refused = backup("--db", source, tmp_path / "copy.db", *force)
+    assert refused.returncode in (FAILURE, USAGE)
+    assert said in refused.stderr and str(partial) in refused.stderr
+    assert (names(tmp_path, ""), source.read_bytes(), partial.is_file() and partial.read_bytes()) == before
+
+
+def test_database_that_is_served_where_the_copy_would_be_made_is_left_alone(idle, tmp_path):
+    with serving.Server(tmp_path / "copy.db.partial") as other, book.Client(other.address) as client:
+        refused = backup("--db", idle, tmp_path / "copy.db")
+        assert refused.returncode == FAILURE
+        assert f"process, {other.process.pid} (" in refused.stderr
+        client.ok("SignalService.CreateSignal", signal=book.signal(notes="goes on"))
+    assert load.stored_words(book.File(other.db)) == {"goes on": 1}
+
+
+def test_one_of_two_backups_that_begin_together_is_made(idle, tmp_path):
+    for number in range(10):
+        copy = tmp_path / f"copy-{number}.db"
+        both = [subprocess.Popen([serving.BIN, "backup", "--db", idle, copy], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True, env=serving.environment()) for _ in range(2)]
+        said = [process.communicate(timeout=60)[1] for process in both]
+        assert OK in [process.returncode for process in both], said
+        assert_sound(copy)
+
+
+def test_folder_that_cannot_be_read_is_refused_before_there_is_a_copy(idle, tmp_path):
+    secret = tmp_path / "secret"
+    secret.mkdir(mode=0o300)
+    refused = serving.run_unprivileged("backup", "--db", idle, secret / "copy.db")
+    secret.chmod(0o700)
+    assert refused.returncode == FAILURE
+    assert "opening the folder" in refused.stderr and "Permission denied" in refused.stderr
+    assert names(secret, "") == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)

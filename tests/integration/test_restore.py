@@ -157,6 +157,95 @@ def test_restore_over_a_damaged_database_keeps_file_and_log(db, backup, damage):
     assert with_log.exists() or b"in the log" in kept.read_bytes()
 
 
+def restore_killed_at_each_step(run_traced, db, backup):
+    """Yields after each kill, until there is nothing left to kill."""
+    steps = "link,unlink,rename,renameat2,fsync"
+    for number in range(1, 50):
+        result = run_traced(f"{steps}:signal=KILL:when={number}", "restore", "--db", db, backup)
+        if result.returncode == OK:
+            return
+        yield number
+    pytest.fail("it never ends")
+
+
+def test_restore_killed_at_any_step_leaves_one_whole_database(db, backup, run_traced):
+    former, restored = content(db), content(backup)
+    seen = set()
+    for _ in restore_killed_at_each_step(run_traced, db, backup):
+        assert db.stat().st_nlink == 1
+        now = content(db)
+        assert now in (former, restored)
+        seen.add(now == restored)
+        kept = [path for path in db.parent.iterdir() if re.fullmatch(r"book\.db\.before-restore-\w+", path.name)]
+        assert now == former or former in map(content, kept)
+        assert check(db)["sound"]
+        for path in kept:
+            if now == restored and content(path) == former:
+                path.rename(db)
+            else:
+                path.unlink()
+    assert seen == {False, True}
+    assert content(db) == restored
+
+
+def test_restore_over_a_damaged_database_killed_at_any_step_can_be_repeated(db, backup, run_traced):
+    server = serving.Server(db).start()
+    with book.Client(server.address) as client:
+        client.ok("SignalService.CreateSignal", signal=book.signal(notes="in the log"))
+    server.kill()
+    db.write_bytes(b"\xff" * 8192)
+    log = (db.parent / "book.db-wal").read_bytes()
+    assert b"in the log" in log
+    for _ in restore_killed_at_each_step(run_traced, db, backup):
+        assert db.stat().st_nlink == 1
+    assert pages(db) == pages(backup)
+    assert names(db.parent, "book.db-") == []
+    kept = [path.read_bytes() for path in db.parent.iterdir() if path.name.startswith("book.db.before-restore-")]
+    assert b"\xff" * 8192 in kept and log in kept
+    with serving.Server(db):
+        pass
+
+
+def test_restore_without_exchange_of_names_keeps_the_former(db, backup, run_traced):
+    """As on file systems that cannot do it."""
+    former = content(db)
+    done(run_traced("renameat2:error=EINVAL", "restore", "--db", db, backup))
+    assert pages(db) == pages(backup)
+    assert content(kept_beside(db)) == former
+    assert db.stat().st_nlink == kept_beside(db).stat().st_nlink == 1
+
+
+def test_source_where_the_copy_would_be_made_is_left_alone(db, backup):
+    source = backup.rename(db.with_name("book.db.partial"))
+    before = db.read_bytes(), source.read_bytes()
+    refused = serving.run("restore", "--db", db, source)
+    assert refused.returncode == USAGE
+    assert "is what is to be copied" in refused.stderr
+    assert (db.read_bytes(), source.read_bytes()) == before
+
+
+@pytest.mark.parametrize("command", ["restore", "vacuum"])
+def test_file_where_the_copy_would_be_made_is_left_alone(db, backup, command):
+    db.with_name("book.db.partial").write_text("mine")
+    before = content(db)
+    refused = serving.run(command, "--db", db, *([backup] if command == "restore" else []))
+    assert refused.returncode == FAILURE
+    assert "not what a backup leaves" in refused.stderr
+    assert (content(db), db.with_name("book.db.partial").read_text()) == (before, "mine")
+
+
+def test_vacuum_killed_at_any_write_can_be_repeated(db, run_traced):
+    former = content(db)
+    for number in (1, 2, 20):
+        killed = run_traced(f"pwrite64:signal=KILL:when={number}", "vacuum", "--db", db,
+                            path=db.with_name("book.db.partial"))
+        assert killed.returncode != OK
+        assert content(db) == former
+    done(serving.run("vacuum", "--db", db))
+    assert content(db) == former
+    assert names(db.parent, "book.db.partial") == []
+
+
 def test_restore_of_a_served_database_is_refused(db, backup):
     with serving.Server(db) as server, book.Client(server.address) as client:
         refused = serving.run("restore", "--db", db, backup)

@@ -41,6 +41,22 @@ def run(*arguments, **changes):
                           env=environment(**changes))
 
 
+def run_unprivileged(*arguments):
+    """run, but permissions of files count for root, too."""
+    prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    return subprocess.run([*prefix, BIN, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+                          env=environment())
+
+
+def run_traced(inject, *arguments, path=None):
+    """run, but that system calls, all or those with the file at path, fare as strace's option "inject" says."""
+    calls = inject.split(":")[0]
+    only = ["-P", path] if path is not None else []
+    return subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", *only, "-e", f"trace={calls}", "-e",
+                           f"inject={inject}", BIN, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+                          env=environment(ASAN_OPTIONS="detect_leaks=0"))  # which works by tracing, too
+
+
 class Server:
     def __init__(self, db, *options, ipc=True, prefix=(), **popen):
         """prefix runs the program, as in ["prlimit", "--nofile=64"]."""

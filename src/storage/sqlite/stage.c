@@ -30,13 +30,32 @@ static void remove_logs(const char *path)
     }
 }
 
-enum tbk_status tbk_stage_begin(const char *target, struct tbk_stage *stage, struct tbk_error *error)
+static void close_files(struct tbk_stage *stage)
 {
-    stage->fd = -1;
-    if (snprintf(stage->target, sizeof stage->target, "%s", target) >= PATH_MAX) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The path '%s' is too long.", target);
+    if (stage->fd >= 0) {
+        close(stage->fd);
     }
-    snprintf(stage->path, sizeof stage->path, "%s%s", target, partial_suffix);
+    if (stage->folder_fd >= 0) {
+        close(stage->folder_fd);
+    }
+    stage->fd = -1;
+    stage->folder_fd = -1;
+}
+
+/* Before there is a file, because the folder may be one that cannot be opened. */
+static enum tbk_status open_folder(const char *path, int *ret_fd, struct tbk_error *error)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+             slash == NULL ? "." : path);
+    *ret_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret_fd >= 0 ? TBK_OK : failed(folder, "opening the folder", error);
+}
+
+/* Locks and empties stage->path, which may be there. */
+static enum tbk_status open_file(struct tbk_stage *stage, struct tbk_error *error)
+{
     const int fd = open(stage->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return failed(stage->path, "creating", error);
@@ -44,16 +63,33 @@ enum tbk_status tbk_stage_begin(const char *target, struct tbk_stage *stage, str
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 || !tbk_sqlite_is_named(fd, stage->path)) {
         close(fd);
         return tbk_error_set(error, TBK_UNAVAILABLE,
-                             "Another process is just making '%s'. Let it finish, then try again.", target);
+                             "Another process is just making '%s'. Let it finish, then try again.", stage->target);
     }
     stage->fd = fd;
     remove_logs(stage->path);
-    if (ftruncate(fd, 0) != 0) {
-        const enum tbk_status status = failed(stage->path, "emptying", error);
-        tbk_stage_abandon(stage);
-        return status;
+    return ftruncate(fd, 0) == 0 ? TBK_OK : failed(stage->path, "emptying", error);
+}
+
+enum tbk_status tbk_stage_begin(const char *target, const struct stat *source, struct tbk_stage *stage,
+                                struct tbk_error *error)
+{
+    stage->fd = -1;
+    stage->folder_fd = -1;
+    if (snprintf(stage->target, sizeof stage->target, "%s", target) >= PATH_MAX) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The path '%s' is too long.", target);
     }
-    return TBK_OK;
+    snprintf(stage->path, sizeof stage->path, "%s%s", target, partial_suffix);
+    enum tbk_status status = tbk_sqlite_check_leftover(stage->path, source, error);
+    if (status == TBK_OK) {
+        status = open_folder(target, &stage->folder_fd, error);
+    }
+    if (status == TBK_OK) {
+        status = open_file(stage, error);
+    }
+    if (status != TBK_OK) {
+        tbk_stage_abandon(stage);
+    }
+    return status;
 }
 
 void tbk_stage_take_after(const struct tbk_stage *stage, const struct stat *model)
@@ -63,19 +99,16 @@ void tbk_stage_take_after(const struct tbk_stage *stage, const struct stat *mode
     (void)!fchmod(stage->fd, (model->st_mode & 0777) | S_IRUSR | S_IWUSR);
 }
 
-enum tbk_status tbk_sqlite_sync_folder(const char *path, struct tbk_error *error)
+enum tbk_status tbk_stage_sync_folder(const struct tbk_stage *stage, struct tbk_error *error)
 {
-    char folder[PATH_MAX + 64];
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
-             slash == NULL ? "." : path);
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return failed(folder, "opening the folder", error);
-    }
-    const bool synced = fsync(fd) == 0;
-    const enum tbk_status status = synced ? TBK_OK : failed(folder, "syncing the folder", error);
-    close(fd);
+    return fsync(stage->folder_fd) == 0 ? TBK_OK : failed(stage->target, "syncing the folder of", error);
+}
+
+/* The file has its name. */
+static enum tbk_status end(struct tbk_stage *stage, struct tbk_error *error)
+{
+    const enum tbk_status status = tbk_stage_sync_folder(stage, error);
+    close_files(stage);
     return status;
 }
 
@@ -100,18 +133,50 @@ enum tbk_status tbk_stage_publish(struct tbk_stage *stage, bool replace, struct 
         }
         return failed(stage->target, "renaming to", error);
     }
-    close(stage->fd);
-    stage->fd = -1;
-    return tbk_sqlite_sync_folder(stage->target, error);
+    return end(stage, error);
+}
+
+/* One step of the file system, so that the target is never missing and has one name
+ * only. Where there is no such step, two take its place. */
+static int exchange(const char *path, const char *target, const char *kept)
+{
+    if (renameat2(AT_FDCWD, path, AT_FDCWD, kept, RENAME_NOREPLACE) == 0) {
+        if (renameat2(AT_FDCWD, kept, AT_FDCWD, target, RENAME_EXCHANGE) == 0) {
+            return 0;
+        }
+        const int reason = errno;
+        rename(kept, path);
+        errno = reason;
+    }
+    if ((errno != EINVAL && errno != ENOSYS) || link(target, kept) != 0) {
+        return -1;
+    }
+    if (rename(path, target) == 0) {
+        return 0;
+    }
+    const int reason = errno;
+    unlink(kept);
+    errno = reason;
+    return -1;
+}
+
+enum tbk_status tbk_stage_exchange(struct tbk_stage *stage, const char *kept, struct tbk_error *error)
+{
+    if (fsync(stage->fd) != 0) {
+        return failed(stage->path, "syncing", error);
+    }
+    if (exchange(stage->path, stage->target, kept) != 0) {
+        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database cannot be kept as '%s': %s.", kept,
+                             strerror(errno));
+    }
+    return end(stage, error);
 }
 
 void tbk_stage_abandon(struct tbk_stage *stage)
 {
-    if (stage->fd < 0) {
-        return;
+    if (stage->fd >= 0) {
+        remove_logs(stage->path);
+        unlink(stage->path);
     }
-    remove_logs(stage->path);
-    unlink(stage->path);
-    close(stage->fd);
-    stage->fd = -1;
+    close_files(stage);
 }

@@ -124,7 +124,7 @@ enum tbk_status tbk_sqlite_backup(const struct tbk_storage_config *config, const
     }
     status = check_destination(destination, replace, &file, error);
     if (status == TBK_OK) {
-        status = tbk_stage_begin(destination, &stage, error);
+        status = tbk_stage_begin(destination, &file, &stage, error);
     }
     if (status == TBK_OK) {
         status = tbk_sqlite_copy(db, TBK_COPY_PAGES, &stage, observer, &report, error);
@@ -218,28 +218,23 @@ static void remove_files(const char *path, bool with_file)
     }
 }
 
-/* Gives path a second name; and its logs, if it has any and they are wanted. */
-static enum tbk_status link_aside(const char *path, bool with_logs, const char *kept, struct tbk_error *error)
+/* Moves the logs of one path to another. All of them or none. */
+static enum tbk_status move_logs(const char *from, const char *to, struct tbk_error *error)
 {
-    bool linked = link(path, kept) == 0;
-    if (!linked) {
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The database cannot be kept as '%s': %s.", kept,
-                             strerror(errno));
+    for (size_t i = 0; i < LOG_COUNT; i++) {
+        char log[PATH_MAX + 2 * SUFFIX_BYTES_MAX];
+        char moved[PATH_MAX + 2 * SUFFIX_BYTES_MAX];
+        snprintf(log, sizeof log, "%s%s", from, log_suffixes[i]);
+        snprintf(moved, sizeof moved, "%s%s", to, log_suffixes[i]);
+        if (link(log, moved) != 0 && errno != ENOENT) {
+            const int reason = errno;
+            remove_files(to, false);
+            return tbk_error_set(error, TBK_FAILED_PRECONDITION, "'%s' cannot be kept as '%s': %s.", log, moved,
+                                 strerror(reason));
+        }
     }
-    for (size_t i = 0; linked && with_logs && i < LOG_COUNT; i++) {
-        char from[PATH_MAX + SUFFIX_BYTES_MAX];
-        char to[PATH_MAX + 2 * SUFFIX_BYTES_MAX];
-        snprintf(from, sizeof from, "%s%s", path, log_suffixes[i]);
-        snprintf(to, sizeof to, "%s%s", kept, log_suffixes[i]);
-        linked = link(from, to) == 0 || errno == ENOENT;
-    }
-    if (!linked) {
-        const int reason = errno;
-        remove_files(kept, true);
-        return tbk_error_set(error, TBK_FAILED_PRECONDITION, "The log of '%s' cannot be kept: %s.", path,
-                             strerror(reason));
-    }
-    return tbk_sqlite_sync_folder(path, error);
+    remove_files(from, false);
+    return TBK_OK;
 }
 
 /* --- restore --- */
@@ -256,16 +251,18 @@ static enum tbk_status swap(const struct tbk_storage *place, sqlite3 *db, struct
     gmtime_r(&now, &utc);
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
     snprintf(kept, kept_bytes, "%s.before-restore-%s", place->path, stamp);
-    enum tbk_status status = link_aside(place->path, db == NULL, kept, error);
+    enum tbk_status status = db == NULL ? move_logs(place->path, kept, error) : TBK_OK;
     if (status != TBK_OK) {
         return status;
     }
-    if (db == NULL) {
-        remove_files(place->path, false);
+    status = tbk_stage_sync_folder(stage, error); /* no log may come back beside the new file */
+    if (status == TBK_OK) {
+        status = tbk_stage_exchange(stage, kept, error);
     }
-    status = tbk_stage_publish(stage, true, error);
-    if (status != TBK_OK && stage->fd >= 0 && db != NULL) { /* nothing has changed */
-        unlink(kept);
+    if (status != TBK_OK && stage->fd >= 0 && db == NULL) { /* nothing has changed */
+        struct tbk_error ignored;
+        tbk_error_init(&ignored);
+        (void)!move_logs(kept, place->path, &ignored);
     }
     return status;
 }
@@ -315,7 +312,7 @@ static enum tbk_status stage_backup(const struct tbk_storage_config *config, con
         status = tbk_error_set(error, TBK_INVALID_ARGUMENT, "The backup is the database itself.");
     }
     if (status == TBK_OK) {
-        status = tbk_stage_begin(place->path, stage, error);
+        status = tbk_stage_begin(place->path, &file, stage, error);
     }
     if (status == TBK_OK) {
         tbk_stage_take_after(stage, &file);
@@ -387,16 +384,17 @@ static enum tbk_status replace_by_compact(const struct tbk_storage *place, sqlit
 {
     struct tbk_stage stage;
     struct stat file;
-    report->database_bytes = tbk_sqlite_file_bytes(place->path);
-    enum tbk_status status = tbk_stage_begin(place->path, &stage, error);
+    if (stat(place->path, &file) != 0) {
+        return tbk_error_set(error, TBK_NOT_FOUND, "There is no database '%s'.", place->path);
+    }
+    report->database_bytes = (int64_t)file.st_size;
+    enum tbk_status status = tbk_stage_begin(place->path, &file, &stage, error);
     if (status != TBK_OK) {
         return status;
     }
     status = tbk_sqlite_copy(db, TBK_COPY_COMPACT, &stage, observer, report, error);
     if (status == TBK_OK) {
-        if (stat(place->path, &file) == 0) {
-            tbk_stage_take_after(&stage, &file);
-        }
+        tbk_stage_take_after(&stage, &file);
         status = tbk_stage_publish(&stage, true, error);
     }
     tbk_stage_abandon(&stage);

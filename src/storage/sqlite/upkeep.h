@@ -9,27 +9,40 @@
 
 #include "storage/sqlite/sqlite.h"
 
+/* leftover.c: what lies where a new file is to be made */
+
+/* Refuses what is not a killed process's own: the database source that is to be
+ * copied, a file that is in use, has a second name or holds something else.
+ * FAILED_PRECONDITION, INVALID_ARGUMENT (the source), UNAVAILABLE (in use). */
+enum tbk_status tbk_sqlite_check_leftover(const char *path, const struct stat *source, struct tbk_error *error);
+
 /* stage.c: a new file is made as TARGET.partial, and only a whole one becomes
  * TARGET. What a killed process left there is overwritten by the next. */
 
 struct tbk_stage {
     char target[PATH_MAX];
     char path[PATH_MAX + 16];
-    int fd; /* holds a lock on the file; -1: none */
+    int fd;        /* holds a lock on the file; -1: none */
+    int folder_fd; /* -1: none */
 };
 
-/* FAILED_PRECONDITION, UNAVAILABLE (another process is making the same). */
-enum tbk_status tbk_stage_begin(const char *target, struct tbk_stage *stage, struct tbk_error *error);
+/* For a copy of the database source. On failure nothing is to be abandoned. The
+ * codes of tbk_sqlite_check_leftover; UNAVAILABLE also: another process is making
+ * the same. */
+enum tbk_status tbk_stage_begin(const char *target, const struct stat *source, struct tbk_stage *stage,
+                                struct tbk_error *error);
 /* Gives the file the permissions of another and, where allowed, its owner, who may
  * write it. */
 void tbk_stage_take_after(const struct tbk_stage *stage, const struct stat *model);
 /* Puts the file on disk under its name. Without replace ALREADY_EXISTS if there is
  * one of that name. On failure the stage is still to be abandoned. */
 enum tbk_status tbk_stage_publish(struct tbk_stage *stage, bool replace, struct tbk_error *error);
+/* Publishes the file and gives the former one the name kept, which is free. */
+enum tbk_status tbk_stage_exchange(struct tbk_stage *stage, const char *kept, struct tbk_error *error);
 /* Removes the file, unless it is published. */
 void tbk_stage_abandon(struct tbk_stage *stage);
-/* Puts the names in the folder of path on disk. */
-enum tbk_status tbk_sqlite_sync_folder(const char *path, struct tbk_error *error);
+/* Puts the names in the folder on disk. */
+enum tbk_status tbk_stage_sync_folder(const struct tbk_stage *stage, struct tbk_error *error);
 
 /* copy.c: the stage's content */
 
