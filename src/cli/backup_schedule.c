@@ -16,6 +16,8 @@ enum {
     NICENESS = 10, /* of the thread: requests go first */
     STAMP_CHARS = sizeof "20260102T030405Z" - 1,
     US_PER_S = 1000000,
+    RETRY_SHARE = 10, /* of the interval passes after a failure */
+    RETRY_S_MAX = 600,
     NS_PER_US = 1000,
 };
 
@@ -33,9 +35,16 @@ struct tbk_backup_schedule {
     struct tbk_backup_figures figures;
 };
 
-/* Names of copies in the folder, the oldest first. */
+struct copy {
+    char *name;
+    time_t made;
+    bool ahead; /* of the clock, which has been set back */
+};
+
+/* Copies in the folder, the oldest first. Those that are ahead come before all others:
+ * nobody knows when they were made. */
 struct copies {
-    char **names;
+    struct copy *items;
     size_t count;
 };
 
@@ -74,21 +83,25 @@ static void remove_file(const struct tbk_backup_schedule *schedule, const char *
         tbk_log(TBK_LOG_WARNING, "an old backup cannot be removed", TBK_LOG_STR("file", path));
 }
 
-static int compare_names(const void *a, const void *b)
+static int compare_age(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    const struct copy *first = a;
+    const struct copy *second = b;
+    if (first->ahead != second->ahead)
+        return first->ahead ? -1 : 1;
+    return first->made < second->made ? -1 : first->made > second->made;
 }
 
 static void free_copies(struct copies *copies)
 {
     for (size_t i = 0; i < copies->count; i++)
-        free(copies->names[i]);
-    free(copies->names);
+        free(copies->items[i].name);
+    free(copies->items);
 }
 
 /* What a killed server left unfinished is removed on the way: only the server of
  * this database makes such names, and this is it. */
-static struct copies find_copies(const struct tbk_backup_schedule *schedule)
+static struct copies find_copies(const struct tbk_backup_schedule *schedule, time_t now)
 {
     struct copies copies = {0};
     DIR *folder = opendir(schedule->config.folder);
@@ -104,18 +117,18 @@ static struct copies find_copies(const struct tbk_backup_schedule *schedule)
             remove_file(schedule, entry->d_name);
         if (*rest != '\0')
             continue;
-        char **names = realloc(copies.names, (copies.count + 1) * sizeof names[0]);
-        if (names == NULL)
+        struct copy *items = realloc(copies.items, (copies.count + 1) * sizeof items[0]);
+        if (items == NULL)
             break;
-        copies.names = names;
-        names[copies.count] = strdup(entry->d_name);
-        if (names[copies.count] == NULL)
+        copies.items = items;
+        items[copies.count] = (struct copy){strdup(entry->d_name), made, made > now};
+        if (items[copies.count].name == NULL)
             break;
         copies.count++;
     }
     closedir(folder);
     if (copies.count > 0)
-        qsort(copies.names, copies.count, sizeof copies.names[0], compare_names);
+        qsort(copies.items, copies.count, sizeof copies.items[0], compare_age);
     return copies;
 }
 
@@ -137,14 +150,14 @@ static bool go_on(void *argument, enum tbk_upkeep_phase phase, int64_t done_byte
     return !is_stopping(argument);
 }
 
-/* Returns how many were removed. */
-static int64_t remove_oldest(const struct tbk_backup_schedule *schedule)
+/* After the one of this time was made. Returns how many were removed. */
+static int64_t remove_oldest(const struct tbk_backup_schedule *schedule, time_t made)
 {
-    struct copies copies = find_copies(schedule);
+    struct copies copies = find_copies(schedule, made);
     size_t keep = (size_t)schedule->config.keep;
     size_t surplus = copies.count > keep ? copies.count - keep : 0;
     for (size_t i = 0; i < surplus; i++)
-        remove_file(schedule, copies.names[i]);
+        remove_file(schedule, copies.items[i].name);
     free_copies(&copies);
     return (int64_t)surplus;
 }
@@ -159,7 +172,8 @@ static void count(struct tbk_backup_schedule *schedule, const struct tbk_backup_
     pthread_mutex_unlock(&schedule->mutex);
 }
 
-static void make_backup(struct tbk_backup_schedule *schedule)
+/* False when it failed. */
+static bool make_backup(struct tbk_backup_schedule *schedule)
 {
     char path[PATH_MAX + NAME_MAX + 2];
     char stamp[STAMP_CHARS + 1];
@@ -177,7 +191,7 @@ static void make_backup(struct tbk_backup_schedule *schedule)
         schedule->config.ops->backup(&schedule->config.storage, path, false, &observer, &report, &error);
     int64_t ms = (tbk_monotonic_us() - begun_us) / 1000;
     if (status == TBK_OK) {
-        int64_t removed = remove_oldest(schedule);
+        int64_t removed = remove_oldest(schedule, now);
         count(schedule, &(struct tbk_backup_figures){.newest_us = now * (int64_t)US_PER_S, .made = 1});
         tbk_log(TBK_LOG_INFO, "backup made", TBK_LOG_STR("file", path), TBK_LOG_INT("bytes", report.copy_bytes),
                 TBK_LOG_INT("rows", report.rows), TBK_LOG_INT("ms", ms), TBK_LOG_INT("removed", removed));
@@ -186,6 +200,7 @@ static void make_backup(struct tbk_backup_schedule *schedule)
         tbk_log(TBK_LOG_ERROR, "backup failed", TBK_LOG_STR("file", path), TBK_LOG_STR("reason", error.message),
                 TBK_LOG_INT("ms", ms));
     }
+    return status == TBK_OK;
 }
 
 /* --- the thread --- */
@@ -193,14 +208,13 @@ static void make_backup(struct tbk_backup_schedule *schedule)
 /* When the first one is due, on the monotonic clock. */
 static int64_t first_due_us(struct tbk_backup_schedule *schedule)
 {
-    struct copies copies = find_copies(schedule);
+    const time_t now = time(NULL);
+    struct copies copies = find_copies(schedule, now);
+    const struct copy *newest = copies.count > 0 ? &copies.items[copies.count - 1] : NULL;
     int64_t wait_s = 0;
-    time_t newest;
-    if (copies.count > 0 && parse_name(schedule, copies.names[copies.count - 1], &newest) != NULL) {
-        count(schedule, &(struct tbk_backup_figures){.newest_us = newest * (int64_t)US_PER_S});
-        wait_s = (int64_t)newest + schedule->config.interval_s - (int64_t)time(NULL);
-        if (wait_s > schedule->config.interval_s) /* made by a clock that was wrong */
-            wait_s = schedule->config.interval_s;
+    if (newest != NULL && !newest->ahead) {
+        count(schedule, &(struct tbk_backup_figures){.newest_us = newest->made * (int64_t)US_PER_S});
+        wait_s = (int64_t)newest->made + schedule->config.interval_s - (int64_t)now;
     }
     free_copies(&copies);
     return tbk_monotonic_us() + (wait_s > 0 ? wait_s * US_PER_S : 0);
@@ -218,14 +232,21 @@ static bool wait_until(struct tbk_backup_schedule *schedule, int64_t due_us)
     return !stopping;
 }
 
+static int64_t retry_us(const struct tbk_backup_schedule *schedule)
+{
+    const int64_t share_us = schedule->config.interval_s * US_PER_S / RETRY_SHARE;
+    return share_us < RETRY_S_MAX * (int64_t)US_PER_S ? share_us : RETRY_S_MAX * (int64_t)US_PER_S;
+}
+
 static void *run(void *argument)
 {
     struct tbk_backup_schedule *schedule = argument;
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
     int64_t due_us = first_due_us(schedule);
     while (wait_until(schedule, due_us)) {
-        due_us = tbk_monotonic_us() + schedule->config.interval_s * US_PER_S;
-        make_backup(schedule);
+        const int64_t begun_us = tbk_monotonic_us();
+        due_us = make_backup(schedule) ? begun_us + schedule->config.interval_s * US_PER_S
+                                       : tbk_monotonic_us() + retry_us(schedule);
     }
     return NULL;
 }

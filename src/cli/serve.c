@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analytics/analytics.h"
@@ -279,6 +280,19 @@ static enum tbk_status start(struct serving *serving, struct tbk_error *error)
     return status;
 }
 
+/* Who reads it sees its end. The standard output stays open: what takes its number
+ * would get what libraries print. */
+static void finish_ready_fd(int fd)
+{
+    const int nothing = fd == STDOUT_FILENO ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    if (nothing >= 0) {
+        dup2(nothing, fd);
+        close(nothing);
+    } else {
+        close(fd);
+    }
+}
+
 /* Tells people by the log, the service manager by its socket, and scripts by the
  * descriptor they gave. */
 static void announce(const struct serving *serving)
@@ -304,7 +318,7 @@ static void announce(const struct serving *serving)
         dprintf(fd, "events %s\n", tbk_broadcast_address(serving->broadcast, i));
     if (serving->monitor != NULL)
         dprintf(fd, "http %s\n", tbk_monitor_address(serving->monitor));
-    close(fd);
+    finish_ready_fd(fd);
 }
 
 /* Waits for a signal or a fatal error; returns the exit status. */
@@ -394,16 +408,31 @@ static enum tbk_status check_urls(const struct tbk_config_list *urls, struct tbk
     return status;
 }
 
+static enum tbk_status check_backup_dir(const char *folder, struct tbk_error *error)
+{
+    struct stat status;
+    if (folder == NULL)
+        return TBK_OK;
+    if (stat(folder, &status) == 0 && !S_ISDIR(status.st_mode))
+        return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--backup-dir: %s is not a folder", folder);
+    if (access(folder, R_OK | W_OK | X_OK) != 0)
+        return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--backup-dir: the folder %s cannot be used: %s", folder,
+                             strerror(errno));
+    return TBK_OK;
+}
+
 /* What the table of settings cannot check. Before anything is created. */
 static enum tbk_status check(const struct tbk_config *config, struct tbk_error *error)
 {
+    if (config->ready_fd == STDERR_FILENO)
+        return tbk_error_set(error, TBK_INVALID_ARGUMENT,
+                             "--ready-fd: descriptor 2 is where the log goes; give another, such as 3");
     if (config->ready_fd >= 0 && fcntl((int)config->ready_fd, F_GETFD) < 0)
         return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--ready-fd: descriptor %d is not open",
                              (int)config->ready_fd);
-    if (config->backup_dir != NULL && access(config->backup_dir, W_OK | X_OK) != 0)
-        return tbk_error_set(error, TBK_INVALID_ARGUMENT, "--backup-dir: the folder %s cannot be used: %s",
-                             config->backup_dir, strerror(errno));
-    enum tbk_status status = check_urls(&config->listen, error);
+    enum tbk_status status = check_backup_dir(config->backup_dir, error);
+    if (status == TBK_OK)
+        status = check_urls(&config->listen, error);
     if (status == TBK_OK)
         status = check_urls(&config->events, error);
     return status == TBK_OK && serves_http(config) ? tbk_http_check_address(config->http, error) : status;

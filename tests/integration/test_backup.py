@@ -438,6 +438,29 @@ def test_first_backup_is_made_at_once_and_the_next_counts_from_it(tmp_path, fold
     assert len(names(folder, "")) == 2
 
 
+def test_copies_of_the_future_go_first_and_delay_nothing(tmp_path, folder):
+    """As a clock that was wrong, and is set back, leaves them."""
+    ahead = [f"book-{year}0102T030405Z.db" for year in (2097, 2098, 2099)]
+    for name in ahead:
+        (folder / name).write_text("of the future")
+    options = ["--backup-dir", folder, "--backup-keep", 2]
+    with serving.Server(tmp_path / "book.db", *options) as server:
+        wait_for_log(server, "removed=2")
+    (made,) = re.findall(r"backup made file=\S*/(book-\S+\.db) ", server.log.read_text())
+    assert names(folder, "") == [made, ahead[-1]]
+    with serving.Server(tmp_path / "book.db", *options):  # a day has not passed
+        pass
+    assert names(folder, "") == [made, ahead[-1]]
+
+
+def test_failed_backup_is_tried_again_before_the_interval_is_over(large, small_disk):
+    assert large.stop() == 0
+    with serving.Server(large.db, "--backup-dir", small_disk, "--backup-interval", 70) as server:
+        wait_for_log(server, "backup failed", 2)  # for less than that
+        assert "disk is full" in server.log.read_text()
+    large.restart()
+
+
 def test_failed_backup_is_logged_and_tried_again(tmp_path, folder):
     elsewhere = tmp_path / "elsewhere"
     old = folder / "book-20200102T030405Z.db"
@@ -485,6 +508,15 @@ def test_folder_that_cannot_be_used_is_refused(tmp_path):
         serving.Server(tmp_path / "book.db", "--backup-dir", tmp_path / "nowhere").start()
     assert failure.value.status == USAGE
     assert "--backup-dir" in failure.value.text
+    assert not (tmp_path / "book.db").exists()
+
+
+def test_file_instead_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "backups").write_text("mine")
+    with pytest.raises(serving.NotServing) as failure:
+        serving.Server(tmp_path / "book.db", "--backup-dir", tmp_path / "backups").start()
+    assert failure.value.status == USAGE
+    assert f"--backup-dir: {tmp_path}/backups is not a folder" in failure.value.text
     assert not (tmp_path / "book.db").exists()
 
 
