@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "cli/address.h"
+#include "cli/config_lines.h"
 #include "cli/suggest.h"
 
 enum kind { KIND_TEXT, KIND_LIST, KIND_WHOLE, KIND_OCTAL, KIND_REAL, KIND_CHOICE, KIND_FLAG };
@@ -84,7 +85,7 @@ static const struct setting settings[] = {
      "debug, info, warning, error or off"},
     {"log-format", "FORMAT", KIND_CHOICE, FIELD(log_format), 0, 0, log_formats, "text", "text or json"},
     {"ready-fd", "FD", KIND_WHOLE, FIELD(ready_fd), 1, 1 << 20, NULL, NULL,
-     "When serving, write \"ready\" and the addresses to this descriptor and close it"},
+     "When serving, write \"ready\" and the addresses to this descriptor, which is not 2, and close it"},
     {"quiet", NULL, KIND_FLAG, FIELD(quiet), 0, 0, NULL, NULL, "Log warnings and errors only"},
     {"config", "FILE", KIND_TEXT, FIELD(config), 0, 0, NULL, NULL, "Read settings from FILE"},
 };
@@ -108,6 +109,9 @@ struct loader {
         const char *value;
     } * arguments;
     size_t argument_count;
+    struct tbk_config_lines lines; /* of the file */
+    int given_at[SETTING_COUNT];   /* the line that gives it; 0: none does */
+    int refused_at;                /* the line that error is about */
     struct tbk_error *error;
 };
 
@@ -330,29 +334,43 @@ static enum tbk_status apply_environment(struct loader *loader)
     return TBK_OK;
 }
 
+static enum tbk_status no_setting(struct loader *loader, const char *name)
+{
+    const char *names[SETTING_COUNT];
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        names[i] = settings[i].name;
+    const char *nearest = tbk_name_nearest(name, names, SETTING_COUNT);
+    return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "there is no setting \"%s\"%s%s%s", name,
+                         nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+                         nearest != NULL ? "\"?" : "");
+}
+
+static enum tbk_status apply_line(struct loader *loader, const char *section, const char *name, const char *value)
+{
+    size_t index = find_setting(name);
+    if (section[0] != '\0' && strcmp(section, "serve") != 0)
+        return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT,
+                             "there is no section [%s]; settings stand in [serve] or before any section", section);
+    if (index == SETTING_COUNT || strcmp(name, "config") == 0)
+        return no_setting(loader, name);
+    if (loader->given_at[index] != 0 && settings[index].kind != KIND_LIST)
+        return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "%s is given in line %d already", name,
+                             loader->given_at[index]);
+    loader->given_at[index] = loader->lines.number;
+    return apply(loader, index, value, SOURCE_FILE, name);
+}
+
 /* Called by libinih for each "name = value"; 0 marks the line as wrong. It goes
  * on after a wrong line, hence the first test. */
-static int apply_line(void *argument, const char *section, const char *name, const char *value)
+static int take_line(void *argument, const char *section, const char *name, const char *value)
 {
     struct loader *loader = argument;
     if (loader->error->status != TBK_OK)
         return 0;
-    size_t index = find_setting(name);
-    if (section[0] != '\0' && strcmp(section, "serve") != 0) {
-        return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT,
-                             "there is no section [%s]; settings stand in [serve] or before any section",
-                             section) == TBK_OK;
-    }
-    if (index == SETTING_COUNT || strcmp(name, "config") == 0) {
-        const char *names[SETTING_COUNT];
-        for (size_t i = 0; i < SETTING_COUNT; i++)
-            names[i] = settings[i].name;
-        const char *nearest = tbk_name_nearest(name, names, SETTING_COUNT);
-        return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "there is no setting \"%s\"%s%s%s", name,
-                             nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                             nearest != NULL ? "\"?" : "") == TBK_OK;
-    }
-    return apply(loader, index, value, SOURCE_FILE, name) == TBK_OK;
+    if (apply_line(loader, section, name, value) == TBK_OK)
+        return 1;
+    loader->refused_at = loader->lines.number;
+    return 0;
 }
 
 /* The file is the one setting that is looked up before the others. */
@@ -368,23 +386,44 @@ static const char *find_file(const struct loader *loader)
     return path;
 }
 
+static enum tbk_status unreadable(struct loader *loader, const char *path, int reason)
+{
+    return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "--config: cannot read %s: %s%s", path,
+                         strerror(reason),
+                         reason == EISDIR ? "; docker makes one where the file of a bind mount is missing" : "");
+}
+
+static enum tbk_status parse_file(struct loader *loader, const char *path)
+{
+    struct tbk_config_lines *lines = &loader->lines;
+    errno = 0;
+    int line = ini_parse_stream(tbk_config_lines_read, lines, take_line, loader);
+    if (ferror(lines->stream) || line < 0)
+        return unreadable(loader, path, errno != 0 ? errno : ENOMEM);
+    if (line == 0 && !lines->too_long)
+        return TBK_OK;
+    char reason[TBK_ERROR_MESSAGE_BYTES_MAX] = "expected a line of the form name = value";
+    if (line == 0) {
+        line = lines->number;
+        snprintf(reason, sizeof reason, "the line is too long");
+    } else if (line == loader->refused_at) {
+        snprintf(reason, sizeof reason, "%s", loader->error->message);
+    }
+    return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "%s:%d: %s", path, line, reason);
+}
+
 static enum tbk_status apply_file(struct loader *loader)
 {
     const char *path = find_file(loader);
     if (path == NULL)
         return TBK_OK;
-    errno = 0;
-    int line = ini_parse(path, apply_line, loader);
-    if (line < 0)
-        return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "--config: cannot read %s: %s", path,
-                             errno != 0 ? strerror(errno) : "out of memory");
-    if (line > 0) {
-        char reason[TBK_ERROR_MESSAGE_BYTES_MAX] = "expected a line of the form name = value";
-        if (loader->error->status != TBK_OK)
-            snprintf(reason, sizeof reason, "%s", loader->error->message);
-        return tbk_error_set(loader->error, TBK_INVALID_ARGUMENT, "%s:%d: %s", path, line, reason);
-    }
-    return TBK_OK;
+    loader->lines.stream = fopen(path, "re");
+    if (loader->lines.stream == NULL)
+        return unreadable(loader, path, errno);
+    const enum tbk_status status = parse_file(loader, path);
+    free(loader->lines.text);
+    fclose(loader->lines.stream);
+    return status;
 }
 
 static enum tbk_status apply_arguments(struct loader *loader)
@@ -420,7 +459,8 @@ static const char doc[] =
     "\v"
     "Each option can also be set as TRADEBOOK_NAME in the environment (TRADEBOOK_SEND_TIMEOUT=500; DB_URL is "
     "read when TRADEBOOK_DB is not set) and as \"name = value\" in the file of --config. The command line wins, "
-    "then the environment, then the file.\n\n"
+    "then the environment, then the file. There each setting is given once, but for lists; \"#\" or \";\", at the "
+    "beginning of a line or after a blank, begins a comment.\n\n"
     "SIGTERM and SIGINT end the server after what it was doing; a second one ends it at once. Exit status: 0 "
     "ended "
     "as asked, 1 could not start or run, 2 wrong option or setting, 75 start me again.";

@@ -14,6 +14,7 @@ tbk_layer(cli
     cli/check.c
     cli/completion.c
     cli/config.c
+    cli/config_lines.c
     cli/connection.c
     cli/doctor.c
     cli/doctor_print.c

@@ -33,6 +33,8 @@ BAD_ARGUMENTS = [
     (["--log-level", "loud"], "--log-level"),
     (["--log-format", "xml"], "--log-format"),
     (["--ready-fd", "99"], "--ready-fd"),
+    (["--ready-fd", "2"], "--ready-fd: descriptor 2 is where the log goes"),
+    (["--ready-fd", "0"], "--ready-fd"),
     (["--db", ""], "--db"),
     (["--listen", ""], "--listen"),
     (["--listen", "tcp://127.0.0.1:0,"], "--listen"),
@@ -53,7 +55,17 @@ BAD_ARGUMENTS = [
     (["--colour"], "--colour"),
     (["extra"], "extra"),
     (["--db", "mysql://localhost/tradebook"], "mysql://localhost/tradebook"),
+    (["--db", "sqlite:///book.db?check_same_thread=False"], "leave out '?check_same_thread=False'"),
+    (["--db", "sqlite:///file:book.db?mode=ro&uri=true"], "leave out '?mode=ro&uri=true'"),
+    (["--db", ":memory:"], "in memory"),
+    (["--db", "sqlite:///:memory:"], "in memory"),
+    (["--db", "sqlite://"], "in memory"),
+    (["--db", "sqlite:///"], "in memory"),
 ]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def run_serve(folder, *arguments, **changes):
@@ -86,6 +98,10 @@ def test_bad_environment_is_named_with_status_2(tmp_path, name, value):
     ("readers\n", ":1: expected"),
     ("[client]\nreaders = 2\n", ":2: there is no section [client]"),
     ("config = other.ini\n", ":1: there is no setting"),
+    ("readers = 2\nqueue = 9\nreaders = 3\n", ":3: readers is given in line 1 already"),
+    (f"# {'x' * 500}\ndb = {'x' * 200}\n", ":2: the line is too long"),
+    ("readers\nqueue = x\n", ":1: expected"),
+    ("db = # nothing\n", ":1: db: the value is empty"),
 ])
 def test_bad_config_line_is_named_with_status_2(tmp_path, text, said):
     file = tmp_path / "tradebook.ini"
@@ -93,6 +109,21 @@ def test_bad_config_line_is_named_with_status_2(tmp_path, text, said):
     done = run_serve(tmp_path, "--config", file)
     assert done.returncode == 2
     assert f"{file}{said}" in done.stderr or said in done.stderr
+
+
+def test_database_in_the_environment_with_options_is_refused_and_nothing_is_created(tmp_path):
+    done = run_serve(tmp_path, DB_URL="sqlite:///users.db?check_same_thread=False")
+    assert done.returncode == 2
+    assert "leave out '?check_same_thread=False'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_instead_of_a_config_file_is_refused(tmp_path):
+    (tmp_path / "tradebook.ini").mkdir()
+    done = run_serve(tmp_path, "--config", "tradebook.ini")
+    assert done.returncode == 2
+    assert "cannot read tradebook.ini: Is a directory" in done.stderr
+    assert names(tmp_path) == ["tradebook.ini"]
 
 
 def test_missing_config_file_is_named_with_status_2(tmp_path):
@@ -183,6 +214,29 @@ def test_config_file_from_the_environment_sets_several_addresses(tmp_path):
     with Run(tmp_path, TRADEBOOK_CONFIG="c.ini") as run:
         assert len(run.addresses) == 3
         assert stat.S_IMODE((tmp_path / "a.sock").stat().st_mode) == 0o660
+
+
+def test_config_file_may_be_indented_and_commented(tmp_path):
+    """A comment begins after a blank; its length does not count."""
+    (tmp_path / "c.ini").write_text(f"[serve] # settings\n  db = a#b.db # {'the database ' * 30}\n\n"
+                                    f"\t# {'x' * 300}\n    listen = {TCP} ; one\n    quiet = yes # no log\n")
+    with Run(tmp_path, "--config", "c.ini") as run:
+        assert len(run.addresses) == 1
+        assert (tmp_path / "a#b.db").exists()
+    assert " INFO " not in run.log.read_text()
+
+
+def test_ready_on_the_standard_output_ends_and_nothing_takes_its_place(tmp_path):
+    with subprocess.Popen([serving.BIN, "serve", "--ready-fd", "1", "--listen", TCP], cwd=tmp_path,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          env=serving.environment()) as process:
+        said = process.stdout.read().splitlines()
+        assert said[0] == "ready"
+        assert os.readlink(f"/proc/{process.pid}/fd/1") == "/dev/null"
+        with sp.Client(said[1].split()[1]) as client:
+            assert client.call(CHECK).code == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
 
 
 def test_ready_says_the_chosen_addresses_which_answer(tmp_path):
