@@ -177,9 +177,11 @@ static bool add_columns(struct tbk_list_output *output, const struct tbk_table *
             fputs(".\n", stderr);
             return false;
         }
-        if (output->column_count == TBK_TABLE_COLUMNS_MAX) {
-            fputs("tradebook list: --columns: too many columns.\n", stderr);
-            return false;
+        for (size_t i = 0; i < output->column_count; i++) {
+            if (output->columns[i] == column) {
+                fprintf(stderr, "tradebook list: --columns: %s is there twice.\n", column->name);
+                return false;
+            }
         }
         output->columns[output->column_count++] = column;
         if (names[length] == '\0')

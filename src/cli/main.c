@@ -5,7 +5,9 @@
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/suggest.h"
@@ -118,13 +120,22 @@ static int run(int argc, char **argv)
     return command != NULL ? run_command(command, argc - 1, argv + 1) : unknown_command(name);
 }
 
-int main(int argc, char **argv)
+/* Output that did not reach the disk or the pipe is a failure too. At the exit,
+ * because argp ends the process by itself after --help. */
+static void check_output(int status, void *argument)
 {
-    int status = run(argc, argv);
-    /* Output that did not reach the disk or the pipe is a failure too. */
+    (void)argument;
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "tradebook: cannot write the output: %s.\n", strerror(errno));
-        return status == TBK_EXIT_OK ? TBK_EXIT_FAILURE : status;
+        _exit(status == TBK_EXIT_OK ? TBK_EXIT_FAILURE : status);
     }
-    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (on_exit(check_output, NULL) != 0) {
+        fputs("tradebook: memory is exhausted.\n", stderr);
+        return TBK_EXIT_FAILURE;
+    }
+    return run(argc, argv);
 }

@@ -20,6 +20,7 @@
 #include "cli/request.h"
 #include "cli/suggest.h"
 #include "tradebook/v1/analytics.pb-c.h"
+#include "tradebook/v1/types.pb-c.h"
 
 enum { ARENA_FIRST_BYTES = 4096, ARENA_BYTES_MAX = 1024 * 1024, REPORTS_MAX = 16, DAYS_MAX = 3650000 };
 
@@ -71,7 +72,7 @@ static const struct argp_option options[] = {
     {"strategy", KEY(OPTION_STRATEGY), "NAME", 0, "Of this strategy", 0},
     {"symbol", KEY(OPTION_SYMBOL), "NAME", 0, "Of this symbol; also for open", 0},
     {"session", KEY(OPTION_SESSION), "NAME", 0, "Of this session", 0},
-    {"tier", KEY(OPTION_TIER), "TIER", 0, "Of this tier", 0},
+    {"tier", KEY(OPTION_TIER), "TIER", 0, "high, medium or low", 0},
     {"direction", KEY(OPTION_DIRECTION), "DIRECTION", 0, "long or short", 0},
     {"exit-reason", KEY(OPTION_EXIT_REASON), "REASON", 0, "Closed for this reason", 0},
     {"model-version", KEY(OPTION_MODEL_VERSION), "VERSION", 0, "Of this model version", 0},
@@ -137,8 +138,9 @@ static const struct rule rules[OPTION_COUNT] = {
     [OPTION_STRATEGY] = {{"--strategy", TBK_MEMBER_NONE, "strategy", NULL}, TBK_REPORT_SLICE},
     [OPTION_SYMBOL] = {{"--symbol", TBK_MEMBER_NONE, "symbol", NULL}, TBK_REPORT_SLICE | TBK_REPORT_SYMBOL},
     [OPTION_SESSION] = {{"--session", TBK_MEMBER_NONE, "session", NULL}, TBK_REPORT_SLICE},
-    [OPTION_TIER] = {{"--tier", TBK_MEMBER_NONE, "tier", NULL}, TBK_REPORT_SLICE},
-    [OPTION_DIRECTION] = {{"--direction", TBK_MEMBER_NONE, "direction", NULL}, TBK_REPORT_SLICE},
+    [OPTION_TIER] = {{"--tier", TBK_MEMBER_NONE, "tier", &tradebook__v1__tier__descriptor}, TBK_REPORT_SLICE},
+    [OPTION_DIRECTION] = {{"--direction", TBK_MEMBER_NONE, "direction", &tradebook__v1__direction__descriptor},
+                          TBK_REPORT_SLICE},
     [OPTION_EXIT_REASON] = {{"--exit-reason", TBK_MEMBER_NONE, "exit_reason", NULL}, TBK_REPORT_SLICE},
     [OPTION_MODEL_VERSION] = {{"--model-version", TBK_MEMBER_NONE, "model_version", NULL}, TBK_REPORT_SLICE},
     [OPTION_PERIOD] = {{"--period", TBK_MEMBER_ENUM, "period", &tradebook__v1__period__descriptor},
@@ -286,6 +288,13 @@ static bool add_window(const struct report_args *args, struct tbk_request *reque
     return true;
 }
 
+static bool add_member(const struct tbk_member *member, const char *text, struct tbk_request *request)
+{
+    struct tbk_error error;
+    tbk_error_init(&error);
+    return tbk_request_add(request, member, text, &error) == TBK_OK || wrong("%s", error.message);
+}
+
 static bool add_slice(const struct report_args *args, struct tbk_request *request)
 {
     const struct tbk_member *found = NULL;
@@ -303,17 +312,14 @@ static bool add_slice(const struct report_args *args, struct tbk_request *reques
     struct tbk_request slice;
     tbk_request_init(&slice);
     tbk_request_enum(&slice, "dimension", &tradebook__v1__dimension__descriptor, found->name);
-    if (value[0] != '\0')
-        tbk_request_text(&slice, "value", value);
+    const struct tbk_member member = {
+        found->option, found->values != NULL ? TBK_MEMBER_ENUM_TEXT : TBK_MEMBER_TEXT, "value", found->values};
+    if (value[0] != '\0' && !add_member(&member, value, &slice)) {
+        tbk_request_fini(&slice);
+        return false;
+    }
     tbk_request_message(request, "slice", &slice);
     return true;
-}
-
-static bool add_member(const struct tbk_member *member, const char *text, struct tbk_request *request)
-{
-    struct tbk_error error;
-    tbk_error_init(&error);
-    return tbk_request_add(request, member, text, &error) == TBK_OK || wrong("%s", error.message);
 }
 
 /* Adds what was given, and the report's own defaults of what was not. */

@@ -138,17 +138,28 @@ static enum tbk_status refuse(const struct tbk_member *member, const char *text,
     return tbk_error_set(error, TBK_INVALID_ARGUMENT, "%s: \"%s\" is not %s.", member->option, text, expected);
 }
 
-static enum tbk_status add_enum(struct tbk_request *request, const struct tbk_member *member, const char *text,
-                                struct tbk_error *error)
+static enum tbk_status refuse_value(const struct tbk_member *member, const char *text, struct tbk_error *error)
 {
-    if (tbk_request_enum(request, member->name, member->values, text))
-        return TBK_OK;
     struct tbk_dynbuf known;
     tbk_dynbuf_init(&known, ENUM_VALUES_BYTES_MAX);
     append_values(member->values, &known);
-    enum tbk_status status = refuse(member, text, tbk_dynbuf_text(&known), error);
+    const enum tbk_status status = refuse(member, text, tbk_dynbuf_text(&known), error);
     tbk_dynbuf_fini(&known);
     return status;
+}
+
+static enum tbk_status add_enum_text(struct tbk_request *request, const struct tbk_member *member,
+                                     const char *text, struct tbk_error *error)
+{
+    const ProtobufCEnumValue *value = find_value(member->values, text);
+    if (value == NULL)
+        return refuse_value(member, text, error);
+    struct tbk_dynbuf on_disk;
+    tbk_dynbuf_init(&on_disk, ENUM_NAME_BYTES_MAX);
+    tbk_enum_text(member->values, value->value, &on_disk);
+    tbk_request_text(request, member->name, tbk_dynbuf_text(&on_disk));
+    tbk_dynbuf_fini(&on_disk);
+    return TBK_OK;
 }
 
 static enum tbk_status add_time(struct tbk_request *request, const struct tbk_member *member, const char *text,
@@ -181,7 +192,10 @@ enum tbk_status tbk_request_add(struct tbk_request *request, const struct tbk_me
     case TBK_MEMBER_TIME:
         return add_time(request, member, text, error);
     case TBK_MEMBER_ENUM:
-        return add_enum(request, member, text, error);
+        return tbk_request_enum(request, member->name, member->values, text) ? TBK_OK
+                                                                             : refuse_value(member, text, error);
+    case TBK_MEMBER_ENUM_TEXT:
+        return add_enum_text(request, member, text, error);
     }
     return TBK_OK;
 }

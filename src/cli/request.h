@@ -46,13 +46,14 @@ enum tbk_member_kind {
     TBK_MEMBER_WHOLE,
     TBK_MEMBER_TIME, /* in UTC, as tbk_timestamp_parse reads it */
     TBK_MEMBER_ENUM,
+    TBK_MEMBER_ENUM_TEXT, /* a value of an enumeration, as its text on disk */
 };
 
 struct tbk_member {
     const char *option; /* as it is typed, for messages */
     enum tbk_member_kind kind;
     const char *name;
-    const ProtobufCEnumDescriptor *values; /* of ENUM */
+    const ProtobufCEnumDescriptor *values; /* of ENUM and ENUM_TEXT */
 };
 
 /* INVALID_ARGUMENT: text is no such value; the sentence names the option. */

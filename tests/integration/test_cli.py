@@ -100,7 +100,8 @@ def test_cli_version_names_libraries(server):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-@pytest.mark.parametrize("arguments", [["version"], ["call"], ["completion", "bash"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["version"], ["call"], ["completion", "bash"], ["--help"], ["help"],
+                                       ["--version"], ["help", "list"], ["report", "--help"], ["serve", "--usage"]])
 def test_cli_output_that_cannot_be_written_exits_1(arguments):
     with open("/dev/full", "w") as full:
         done = subprocess.run([serving.BIN, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)

@@ -172,10 +172,12 @@ def test_report_since_and_until_are_the_window(arguments, start, end):
 
 
 @pytest.mark.parametrize("report", ["performance", "equity", "series", "calibration"])
-@pytest.mark.parametrize("option", ["strategy", "symbol", "session", "tier", "direction", "exit-reason", "model-version"])
-def test_report_slice_is_one_value_of_one_dimension(report, option):
+@pytest.mark.parametrize("option, given, value", [
+    *((name, 'a "b"', 'a "b"') for name in ("strategy", "symbol", "session", "exit-reason", "model-version")),
+    ("tier", "HIGH", "high"), ("direction", "Short", "short")])
+def test_report_slice_is_one_value_of_one_dimension(report, option, given, value):
     dimension = analytics_pb2.Dimension.Value("DIMENSION_" + option.upper().replace("-", "_"))
-    assert asked(report, f"--{option}", 'a "b"').slice == analytics_pb2.Slice(dimension=dimension, value='a "b"')
+    assert asked(report, f"--{option}", given).slice == analytics_pb2.Slice(dimension=dimension, value=value)
     assert asked(report, f"--{option}=").slice == analytics_pb2.Slice(dimension=dimension)
 
 
@@ -218,6 +220,8 @@ def test_report_limit_holds_against_a_generous_server():
     (["equity", "--by", "symbol"], "report equity has no option --by"),
     (["performance", "--by", "symbl"], '--by: "symbl" is not strategy, symbol, session, tier'),
     (["performance", "--by", "unspecified"], '--by: "unspecified" is not'),
+    (["performance", "--tier", "higher"], '--tier: "higher" is not low, medium or high'),
+    (["equity", "--direction", "up"], '--direction: "up" is not long, short or hold'),
     (["performance", "--days", "0"], '--days: "0" is not a whole number above 0'),
     (["performance", "--days", "ten"], '--days: "ten" is not'),
     (["performance", "--since", "yesterday"], '--since: "yesterday" is not a time'),

@@ -381,6 +381,20 @@ def test_check_changes_nothing(db):
     assert (names(db.parent), db.read_bytes()) == before
 
 
+@pytest.mark.parametrize("command", ["check", "doctor"])
+def test_check_in_a_folder_that_cannot_be_written_says_what_is_needed(db, tmp_path, command):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(db, folder / "book.db")
+    trades_run(folder / "book.db", "PRAGMA journal_mode = WAL")
+    folder.chmod(0o555)
+    option = ["--db"] if command == "check" else []
+    failed = serving.run_unprivileged(command, *option, folder / "book.db")
+    folder.chmod(0o755)
+    assert failed.returncode == FAILURE
+    assert "folder of the database cannot be written" in failed.stderr and "copy the database" in failed.stderr
+
+
 @pytest.mark.parametrize("sql, finding, where", [
     ("DROP INDEX ix_signals_symbol", "missing", "index ix_signals_symbol"),
     ("DROP INDEX idx_signal_outcome", "missing", "index idx_signal_outcome"),

@@ -76,6 +76,13 @@ enum tbk_status tbk_sqlite_failed(sqlite3 *db, int rc, const char *doing, struct
         return tbk_error_set(error, TBK_FAILED_PRECONDITION,
                              "The file is not an SQLite database. Check the path given with --db.");
     case SQLITE_READONLY:
+        if (rc == SQLITE_READONLY_DIRECTORY) {
+            return tbk_error_set(
+                error, TBK_FAILED_PRECONDITION,
+                "The folder of the database cannot be written, and SQLite needs files beside the database, for a "
+                "write-ahead log even to read. Allow writing there, or copy the database with its log (-wal) to "
+                "another folder.");
+        }
         return tbk_error_set(
             error, TBK_FAILED_PRECONDITION,
             "The database cannot be written (%s). Check the permissions of the file and its folder.",
