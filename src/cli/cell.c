@@ -44,3 +44,32 @@ void tbk_cell_csv_text(const char *text, size_t length, struct tbk_dynbuf *out)
     }
     tbk_dynbuf_putc(out, '"');
 }
+
+void tbk_cell_escaped_text(const char *text, size_t length, struct tbk_dynbuf *out)
+{
+    for (size_t i = 0; i < length;) {
+        uint32_t code_point;
+        size_t step = tbk_utf8_decode(text + i, length - i, &code_point);
+        if (step == 0) {
+            code_point = (unsigned char)text[i];
+            step = 1;
+        }
+        if (code_point == '\n')
+            tbk_dynbuf_puts(out, "\\n");
+        else if (code_point == '\t')
+            tbk_dynbuf_puts(out, "\\t");
+        else if (code_point < 0x20 || (code_point >= 0x7F && code_point <= 0x9F) ||
+                 (step == 1 && code_point >= 0x80))
+            tbk_dynbuf_printf(out, "\\x%02X", (unsigned)code_point);
+        else
+            tbk_dynbuf_append(out, text + i, step);
+        i += step;
+    }
+}
+
+const char *tbk_cell_escape(const char *text, struct tbk_dynbuf *out)
+{
+    tbk_dynbuf_clear(out);
+    tbk_cell_escaped_text(text, strlen(text), out);
+    return tbk_dynbuf_text(out);
+}

@@ -1,5 +1,5 @@
 /*
- * Values as text, for tables and CSV.
+ * Values as text, for tables, CSV and messages.
  */
 #ifndef TBK_CLI_CELL_H
 #define TBK_CLI_CELL_H
@@ -21,5 +21,9 @@ void tbk_cell_timestamp(int64_t us, size_t chars, struct tbk_dynbuf *out);
 /* A text as RFC 4180 wants it. An empty one is quoted, so that it differs from
  * NULL. */
 void tbk_cell_csv_text(const char *text, size_t length, struct tbk_dynbuf *out);
+/* For a terminal: control characters, and what is not UTF-8, as \n, \t or \x1B. */
+void tbk_cell_escaped_text(const char *text, size_t length, struct tbk_dynbuf *out);
+/* The same of one text alone, in out. */
+const char *tbk_cell_escape(const char *text, struct tbk_dynbuf *out);
 
 #endif

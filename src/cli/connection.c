@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/cell.h"
 #include "cli/commands.h"
 
 #define TIMEOUT_SECONDS_MAX 1e6
+enum { TEXT_BYTES_MAX = 64 * 1024 };
 
 static const struct argp_option options[] = {
     {"address", 'a', "URL", 0,
@@ -69,16 +71,20 @@ void tbk_connection_close(struct tbk_connection *connection)
 
 void tbk_connection_print_error(const struct tbk_connection *connection, const struct tradebook_error *error)
 {
-    fprintf(stderr, "%s: %s\n", tradebook_code_name(error->code), error->message);
+    struct tbk_dynbuf text;
+    tbk_dynbuf_init(&text, TEXT_BYTES_MAX);
+    fprintf(stderr, "%s: %s\n", tradebook_code_name(error->code), tbk_cell_escape(error->message, &text));
     size_t kept =
         error->violation_count < TRADEBOOK_VIOLATIONS_MAX ? error->violation_count : TRADEBOOK_VIOLATIONS_MAX;
     for (size_t i = 0; i < kept; i++) {
         const struct tradebook_violation *violation = &error->violations[i];
-        fprintf(stderr, "  %s%s%s\n", violation->field, violation->field[0] != '\0' ? ": " : "",
-                violation->description);
+        fprintf(stderr, "  %s%s", tbk_cell_escape(violation->field, &text),
+                violation->field[0] != '\0' ? ": " : "");
+        fprintf(stderr, "%s\n", tbk_cell_escape(violation->description, &text));
     }
     if (error->violation_count > kept)
         fprintf(stderr, "  and %zu more\n", error->violation_count - kept);
+    tbk_dynbuf_fini(&text);
     if (error->code == TRADEBOOK_UNAVAILABLE || error->code == TRADEBOOK_DEADLINE_EXCEEDED)
         fprintf(stderr, "  The server was looked for at %s; --address names another one.\n", connection->address);
 }

@@ -12,7 +12,7 @@
 #include "cli/plot.h"
 #include "tradebook/v1/analytics.pb-c.h"
 
-enum { PLOT_HEIGHT = 8, SPARKLINE_CHARS_MAX = 60, ALARM_CHARS = 74 };
+enum { PLOT_HEIGHT = 8, SPARKLINE_CHARS_MAX = 60, ALARM_CHARS = 74, VERDICT_BYTES_MAX = 64 * 1024 };
 
 static void append_toned(const struct tbk_report_view *view, enum tbk_tone tone, const char *text,
                          struct tbk_dynbuf *out)
@@ -52,8 +52,10 @@ static void append_slice(const Tradebook__V1__Slice *slice, struct tbk_dynbuf *o
     if (slice->value == NULL)
         tbk_dynbuf_puts(out, "without ");
     tbk_enum_text(&tradebook__v1__dimension__descriptor, (int)slice->dimension, out);
-    if (slice->value != NULL)
-        tbk_dynbuf_printf(out, " %s", slice->value);
+    if (slice->value != NULL) {
+        tbk_dynbuf_putc(out, ' ');
+        tbk_cell_escaped_text(slice->value, strlen(slice->value), out);
+    }
 }
 
 static void append_counted(int64_t count, const char *one, const char *many, struct tbk_dynbuf *out)
@@ -205,14 +207,18 @@ void tbk_view_verdict(const struct tbk_report_view *view, struct tbk_dynbuf *out
     const Tradebook__V1__Arm *better = response->verdict == TRADEBOOK__V1__VERDICT__VERDICT_A   ? response->a
                                        : response->verdict == TRADEBOOK__V1__VERDICT__VERDICT_B ? response->b
                                                                                                 : NULL;
+    struct tbk_dynbuf text;
+    tbk_dynbuf_init(&text, VERDICT_BYTES_MAX);
     append_toned(view, TBK_TONE_BOLD, "Verdict: ", out);
     if (better == NULL)
         append_toned(view, TBK_TONE_BOLD, "not enough data", out);
     else
         tbk_dynbuf_printf(out, "%s (%s) is better", better == response->a ? "A" : "B",
-                          better->strategy != NULL ? better->strategy : "-");
+                          tbk_cell_escape(better->strategy != NULL ? better->strategy : "-", &text));
     tbk_dynbuf_putc(out, '\n');
-    append_wrapped(response->verdict_reason != NULL ? response->verdict_reason : "", view->width, out);
+    append_wrapped(tbk_cell_escape(response->verdict_reason != NULL ? response->verdict_reason : "", &text),
+                   view->width, out);
+    tbk_dynbuf_fini(&text);
 }
 
 /* --- rankings --- */

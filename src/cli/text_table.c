@@ -1,11 +1,10 @@
 #include "cli/text_table.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/dynbuf.h"
-#include "base/text.h"
+#include "cli/cell.h"
 
 enum {
     GAP = 2,               /* spaces between columns */
@@ -60,28 +59,6 @@ void tbk_text_table_destroy(struct tbk_text_table *table)
     free(table);
 }
 
-static void append_escaped(struct tbk_text_table *table, const char *text, size_t length)
-{
-    for (size_t i = 0; i < length;) {
-        uint32_t code_point;
-        size_t step = tbk_utf8_decode(text + i, length - i, &code_point);
-        if (step == 0) {
-            code_point = (unsigned char)text[i];
-            step = 1;
-        }
-        if (code_point == '\n')
-            tbk_dynbuf_puts(&table->cells, "\\n");
-        else if (code_point == '\t')
-            tbk_dynbuf_puts(&table->cells, "\\t");
-        else if (code_point < 0x20 || (code_point >= 0x7F && code_point <= 0x9F) ||
-                 (step == 1 && code_point >= 0x80))
-            tbk_dynbuf_printf(&table->cells, "\\x%02X", (unsigned)code_point);
-        else
-            tbk_dynbuf_append(&table->cells, text + i, step);
-        i += step;
-    }
-}
-
 void tbk_text_table_cell(struct tbk_text_table *table, const char *text, size_t length)
 {
     tbk_text_table_toned_cell(table, TBK_TONE_NONE, text, length);
@@ -92,7 +69,7 @@ void tbk_text_table_toned_cell(struct tbk_text_table *table, enum tbk_tone tone,
     bool marked = table->styled && tone != TBK_TONE_NONE;
     if (marked)
         tbk_dynbuf_putc(&table->cells, (char)(MARK_TONE + (int)tone));
-    append_escaped(table, text, length);
+    tbk_cell_escaped_text(text, length, &table->cells);
     if (marked)
         tbk_dynbuf_putc(&table->cells, MARK_TONE_END);
     tbk_dynbuf_putc(&table->cells, '\0');

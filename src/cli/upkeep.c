@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "base/timestamp.h"
+#include "cli/cell.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 
@@ -11,6 +12,7 @@ enum {
     BUSY_TIMEOUT_MS = 5000,
     NICENESS = 10, /* a server beside this goes first */
     OPTION_DB = 0x200,
+    TEXT_BYTES_MAX = 64 * 1024,
 };
 
 static const struct argp_option options[] = {
@@ -62,7 +64,10 @@ int tbk_upkeep_end(struct tbk_upkeep *upkeep, const char *command, enum tbk_stat
     tbk_schema_destroy(upkeep->schema);
     if (status == TBK_OK)
         return TBK_EXIT_OK;
-    fprintf(stderr, "tradebook %s: %s\n", command, error->message);
+    struct tbk_dynbuf text;
+    tbk_dynbuf_init(&text, TEXT_BYTES_MAX);
+    fprintf(stderr, "tradebook %s: %s\n", command, tbk_cell_escape(error->message, &text));
+    tbk_dynbuf_fini(&text);
     return status == TBK_INVALID_ARGUMENT ? TBK_EXIT_USAGE : TBK_EXIT_FAILURE;
 }
 

@@ -251,6 +251,13 @@ def test_report_refused_prints_the_reason_only(form):
     assert done.stderr == "FAILED_PRECONDITION: Only one strategy has signals.\n"
 
 
+def test_report_refused_shows_no_control_characters():
+    refused = sp.messages().Reply(code=book.FAILED_PRECONDITION, message="\x1b[31mred\x07\n\u009bé")
+    with FakeServer(lambda _: refused) as server:
+        done = serving.run("report", "--address", server.address, "ab")
+    assert done.stderr == "FAILED_PRECONDITION: \\x1B[31mred\\x07\\n\\x9Bé\n"
+
+
 # --- what is printed ---
 
 
@@ -341,6 +348,15 @@ def test_report_ab_without_alarm_names_arms_difference_and_verdict():
     assert ["test", "fisher"] in lines
     assert text.endswith("Verdict: B (v7_deepseek_only) is better\nThe reason is this.\n")
     assert "ALARM" not in text
+
+
+def test_report_ab_shows_no_control_characters():
+    answer = comparison()
+    answer.b.strategy = "\x1b[2Jb"
+    answer.verdict_reason = "Because\x07."
+    text = shown("ab", answer=[answer])
+    assert text.endswith("Verdict: B (\\x1B[2Jb) is better\nBecause\\x07.\n")
+    assert "\x1b" not in text
 
 
 def test_report_ab_reason_is_wrapped():
