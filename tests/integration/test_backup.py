@@ -270,9 +270,11 @@ def test_killed_backup_leaves_no_copy_and_can_be_made_again(large, tmp_path):
 def test_what_a_killed_backup_left_is_overwritten(idle, tmp_path, call, run_traced):
     copy = tmp_path / "copy.db"
     partial = tmp_path / "copy.db.partial"
+    fill(idle, 8)  # more than SQLite keeps in memory, so that the first page is not the first written
     killed = run_traced(f"pwrite64:signal=KILL:when={call}", "backup", "--db", idle, copy, path=partial)
     assert killed.returncode != OK
     assert names(tmp_path, "copy") == ["copy.db.partial"]
+    assert call == 1 or partial.stat().st_size > 0
     done(backup("--db", idle, copy))
     assert names(tmp_path, "copy") == ["copy.db"]
     assert content(copy) == content(idle)

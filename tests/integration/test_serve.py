@@ -227,15 +227,17 @@ def test_config_file_may_be_indented_and_commented(tmp_path):
 
 
 def test_ready_on_the_standard_output_ends_and_nothing_takes_its_place(tmp_path):
-    with subprocess.Popen([serving.BIN, "serve", "--ready-fd", "1", "--listen", TCP], cwd=tmp_path,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                          env=serving.environment()) as process:
+    process = subprocess.Popen([serving.BIN, "serve", "--ready-fd", "1", "--listen", TCP], cwd=tmp_path,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=serving.environment())
+    try:
         said = process.stdout.read().splitlines()
         assert said[0] == "ready"
         assert os.readlink(f"/proc/{process.pid}/fd/1") == "/dev/null"
         with sp.Client(said[1].split()[1]) as client:
             assert client.call(CHECK).code == 0
+    finally:
         process.send_signal(signal.SIGTERM)
+        process.stdout.close()
         assert process.wait(timeout=60) == 0
 
 
