@@ -15,10 +15,19 @@ enum tbk_status tbk_pattern_find(struct tbk_call *call, const char *hash, Tradeb
     const enum tbk_status status =
         call->context->ops->get(call->session, table, tbk_table_column(table, "pattern_hash", 12), value,
                                 call->arena, &pattern, call->error);
-    if (status == TBK_OK) {
-        *ret_pattern = (Tradebook__V1__Pattern *)pattern;
+    if (status != TBK_OK) {
+        return status;
     }
-    return status;
+    const Tradebook__V1__Pattern *found = (const Tradebook__V1__Pattern *)pattern;
+    if (found->wins < 0 || found->wins > found->total || found->total == INT64_MAX) {
+        return tbk_error_set(
+            call->error, TBK_FAILED_PRECONDITION,
+            "In the database pattern %s has %lld wins of %lld trades, which cannot be. Correct it "
+            "there.",
+            hash, (long long)found->wins, (long long)found->total);
+    }
+    *ret_pattern = (Tradebook__V1__Pattern *)pattern;
+    return TBK_OK;
 }
 
 enum tbk_status tbk_pattern_count_outcome(struct tbk_call *call, Tradebook__V1__Pattern *pattern, bool won)

@@ -70,6 +70,35 @@ def test_bad_outcome_reports_every_violation(client, fields, wrong):
     assert list(book.violations(reply)) == wrong
 
 
+# As only another program writes them. The last total is one that SQLite reads as the largest integer.
+@pytest.mark.parametrize("wins, total", [(-1, 3), (0, -1), (5, 4), (0, 2**63 - 1), (2**63 - 1, 2**63 - 1), (0, 1e300)])
+def test_pattern_with_impossible_counts_refuses_its_own_trade_only(client, file, wins, total):
+    broken, sound = (client.ok("PatternService.CreatePattern", pattern=book.pattern()) for _ in range(2))
+    file.execute("UPDATE patterns SET wins = ?, total = ? WHERE id = ?", wins, total, broken.id)
+    before = file.rows("patterns")
+    refused = client.reply("PatternService.RecordPatternOutcome", pattern_hash=broken.pattern_hash, won=True)
+    assert refused.code == FAILED_PRECONDITION and broken.pattern_hash in refused.message
+    assert file.rows("patterns") == before
+    trades = []
+    for pattern in (sound, broken, sound):
+        signal = client.ok("SignalService.CreateSignal", signal=book.signal())
+        client.ok("TradeService.OpenTrade", signal_id=signal.id, entry_price=100)
+        trades.append({"signal_id": signal.id, "exit_price": 110, "exit_reason": "manual",
+                       "pattern_hashes": [pattern.pattern_hash]})
+    results = client.ok("TradeService.BatchCloseTrades", trades=trades).results
+    assert [result.status.code for result in results] == [OK, FAILED_PRECONDITION, OK]
+    assert broken.pattern_hash in results[1].status.message
+    assert file.query("SELECT outcome FROM signal_results ORDER BY id") == [("win",), ("open",), ("win",)]
+    assert file.query("SELECT wins, total FROM patterns WHERE id = ?", sound.id) == [(2, 2)]
+
+
+def test_counts_that_another_program_stored_as_fractions_go_on_in_whole_numbers(client, file, pattern):
+    file.execute("UPDATE patterns SET wins = 1.5, total = 3.5")
+    answer = outcome(client, pattern, True)
+    assert [answer.wins, answer.total, answer.win_rate] == [2, 4, 0.5]
+    assert file.query("SELECT wins, total, typeof(wins), typeof(total) FROM patterns") == [(2, 4, "integer", "integer")]
+
+
 def theory(client, signal, name):
     return client.ok("TheoryService.CreateTheoryRecord", theory_record=book.theory_record(signal.id, theory_name=name))
 

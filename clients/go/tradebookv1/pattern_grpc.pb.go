@@ -50,8 +50,9 @@ type PatternServiceClient interface {
 	UpdatePattern(ctx context.Context, in *UpdatePatternRequest, opts ...grpc.CallOption) (*Pattern, error)
 	// Counts one more outcome of a pattern: total + 1, wins + 1 on a win, win_rate
 	// = wins / total. For outcomes that do not come from CloseTrade.
-	// NOT_FOUND: no pattern has this hash. INVALID_ARGUMENT: every wrong field is
-	// listed.
+	// NOT_FOUND: no pattern has this hash. FAILED_PRECONDITION: another program has
+	// written counts that nothing can be added to, such as more wins than trades.
+	// INVALID_ARGUMENT: every wrong field is listed.
 	RecordPatternOutcome(ctx context.Context, in *RecordPatternOutcomeRequest, opts ...grpc.CallOption) (*Pattern, error)
 }
 
@@ -144,8 +145,9 @@ type PatternServiceServer interface {
 	UpdatePattern(context.Context, *UpdatePatternRequest) (*Pattern, error)
 	// Counts one more outcome of a pattern: total + 1, wins + 1 on a win, win_rate
 	// = wins / total. For outcomes that do not come from CloseTrade.
-	// NOT_FOUND: no pattern has this hash. INVALID_ARGUMENT: every wrong field is
-	// listed.
+	// NOT_FOUND: no pattern has this hash. FAILED_PRECONDITION: another program has
+	// written counts that nothing can be added to, such as more wins than trades.
+	// INVALID_ARGUMENT: every wrong field is listed.
 	RecordPatternOutcome(context.Context, *RecordPatternOutcomeRequest) (*Pattern, error)
 	mustEmbedUnimplementedPatternServiceServer()
 }
