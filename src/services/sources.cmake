@@ -15,6 +15,7 @@ tbk_layer(services
     services/analytics_verdict.c
     services/cursors.c
     services/events.c
+    services/find.c
     services/health.c
     services/methods.c
     services/model_history.c

@@ -1,6 +1,5 @@
 /* TheoryService: grading without a trade. */
-#include <string.h>
-
+#include "services/find.h"
 #include "services/handlers.h"
 #include "services/trade.h"
 #include "tradebook/v1/theory.pb-c.h"
@@ -17,35 +16,50 @@ enum tbk_status tbk_theories_check_grade(struct tbk_call *call, const struct tbk
     return tbk_error_finish(call->error);
 }
 
-/* NOT_FOUND without a signal, FAILED_PRECONDITION when it has a trade. */
-static enum tbk_status check_signal(struct tbk_call *call, int64_t signal_id)
+/* Whether this is what a trade of the signal came to, if there is one. */
+static enum tbk_status check_trade(struct tbk_call *call, const Tradebook__V1__SignalResult *trade,
+                                   bool was_correct)
 {
-    const struct tbk_table *tables = call->context->schema->tables;
-    const struct tbk_table *results = &tables[TBK_SIGNAL_RESULTS];
-    bool exists = false;
-    enum tbk_status status =
-        call->context->ops->exists(call->session, &tables[TBK_SIGNALS], signal_id, &exists, call->error);
-    if (status != TBK_OK) {
-        return status;
+    if (trade == NULL) {
+        return TBK_OK;
     }
-    if (!exists) {
+    const long long signal_id = (long long)trade->signal_id;
+    switch (trade->outcome) {
+    case TRADEBOOK__V1__OUTCOME__OUTCOME_WIN:
+    case TRADEBOOK__V1__OUTCOME__OUTCOME_LOSS: {
+        const bool won = trade->outcome == TRADEBOOK__V1__OUTCOME__OUTCOME_WIN;
+        if (was_correct == won) {
+            return TBK_OK;
+        }
+        return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
+                             "The trade of signal %lld was a %s: its theories were %s.", signal_id,
+                             won ? "win" : "loss", won ? "right" : "wrong");
+    }
+    case TRADEBOOK__V1__OUTCOME__OUTCOME_BREAKEVEN:
+        return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
+                             "The trade of signal %lld broke even, which grades no theory.", signal_id);
+    default:
+        return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
+                             "The trade of signal %lld is not closed; its theories are graded when it is.",
+                             signal_id);
+    }
+}
+
+/* NOT_FOUND without a signal, FAILED_PRECONDITION when its trade says otherwise. */
+static enum tbk_status check_signal(struct tbk_call *call, int64_t signal_id, bool was_correct)
+{
+    const struct tbk_table *signals = &call->context->schema->tables[TBK_SIGNALS];
+    const struct tbk_value value = {.type = TBK_VALUE_INTEGER, .integer = signal_id};
+    bool exists = false;
+    ProtobufCMessage *trade = NULL;
+    enum tbk_status status = call->context->ops->exists(call->session, signals, signal_id, &exists, call->error);
+    if (status == TBK_OK && !exists) {
         return tbk_error_set(call->error, TBK_NOT_FOUND, "There is no Signal with id %lld.", (long long)signal_id);
     }
-    const struct tbk_value value = {.type = TBK_VALUE_INTEGER, .integer = signal_id};
-    ProtobufCMessage *result = NULL;
-    status = call->context->ops->get(call->session, results,
-                                     tbk_table_column(results, "signal_id", strlen("signal_id")), value,
-                                     call->arena, &result, call->error);
     if (status == TBK_OK) {
-        return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
-                             "The signal %lld has a trade; its theories are graded when that is closed.",
-                             (long long)signal_id);
+        status = tbk_find(call, TBK_SIGNAL_RESULTS, "signal_id", value, &trade);
     }
-    if (status == TBK_NOT_FOUND) {
-        tbk_error_init(call->error);
-        status = TBK_OK;
-    }
-    return status;
+    return status == TBK_OK ? check_trade(call, (const Tradebook__V1__SignalResult *)trade, was_correct) : status;
 }
 
 enum tbk_status tbk_theories_run_grade(struct tbk_call *call, const struct tbk_method *method,
@@ -58,7 +72,7 @@ enum tbk_status tbk_theories_run_grade(struct tbk_call *call, const struct tbk_m
         return tbk_error_set(call->error, TBK_RESOURCE_EXHAUSTED, "Out of memory while answering.");
     }
     tradebook__v1__grade_theories_response__init(response);
-    const enum tbk_status status = check_signal(call, request->signal_id);
+    const enum tbk_status status = check_signal(call, request->signal_id, request->was_correct != 0);
     if (status != TBK_OK) {
         return status;
     }

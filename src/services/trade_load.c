@@ -2,28 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "services/find.h"
 #include "services/trade.h"
 
 enum tbk_status tbk_trade_no_memory(struct tbk_call *call)
 {
     return tbk_error_set(call->error, TBK_RESOURCE_EXHAUSTED,
                          "The request needs more memory than one request may have.");
-}
-
-/* The row whose column has this value, or NULL. */
-static enum tbk_status find(struct tbk_call *call, enum tbk_table_id id, const char *column,
-                            struct tbk_value value, ProtobufCMessage **ret_row)
-{
-    const struct tbk_table *table = &call->context->schema->tables[id];
-    const enum tbk_status status =
-        call->context->ops->get(call->session, table, tbk_table_column(table, column, strlen(column)), value,
-                                call->arena, ret_row, call->error);
-    if (status != TBK_NOT_FOUND) {
-        return status;
-    }
-    *ret_row = NULL;
-    tbk_error_init(call->error);
-    return TBK_OK;
 }
 
 static enum tbk_status check_signal(struct tbk_call *call, const struct tbk_trade *trade)
@@ -71,10 +56,10 @@ enum tbk_status tbk_trade_load(struct tbk_call *call, int64_t signal_id, struct 
     enum tbk_status status =
         call->context->ops->get(call->session, signals, signals->key, id, call->arena, &signal, call->error);
     if (status == TBK_OK) {
-        status = find(call, TBK_SIGNAL_RESULTS, "signal_id", id, &result);
+        status = tbk_find(call, TBK_SIGNAL_RESULTS, "signal_id", id, &result);
     }
     if (status == TBK_OK) {
-        status = find(call, TBK_RISK_BOOK_SNAPSHOTS, "signal_id", text, &snapshot);
+        status = tbk_find(call, TBK_RISK_BOOK_SNAPSHOTS, "signal_id", text, &snapshot);
     }
     if (status != TBK_OK) {
         return status;

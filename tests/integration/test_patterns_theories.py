@@ -130,8 +130,24 @@ def test_grade_of_unknown_signal_not_found(client, signal):
     assert str(signal.id + 1) in reply.message
 
 
-@pytest.mark.parametrize("outcome", ["open", "win"])
-def test_grade_of_a_traded_signal_failed_precondition(client, file, signal, outcome):
+@pytest.mark.parametrize("exit_price, right", [(110, True), (90, False)])
+def test_grade_after_the_close_is_what_the_trade_came_to(client, file, signal, exit_price, right):
+    client.ok("TradeService.OpenTrade", signal_id=signal.id, entry_price=100)
+    theory(client, signal, "before")
+    client.ok("TradeService.CloseTrade", signal_id=signal.id, exit_price=exit_price, exit_reason="manual")
+    for name in ("after", "later"):
+        theory(client, signal, name)
+    contrary = client.reply("TheoryService.GradeTheories", signal_id=signal.id, was_correct=not right)
+    assert contrary.code == FAILED_PRECONDITION and ("win" if right else "loss") in contrary.message
+    assert file.query("SELECT was_correct FROM theory_performance ORDER BY id") == [(right,), (None,), (None,)]
+    assert [grade(client, signal, right) for _ in range(2)] == [2, 0]
+    assert file.query("SELECT was_correct FROM theory_performance") == [(right,)] * 3
+    ranked = client.ok("AnalyticsService.RankTheories").theories
+    assert sorted(rank.theory_name for rank in ranked) == ["after", "before", "later"]
+
+
+@pytest.mark.parametrize("outcome", ["open", "breakeven", "unheard of"])
+def test_grade_of_a_trade_that_tells_nothing_failed_precondition(client, file, signal, outcome):
     theory(client, signal, "a")
     with contextlib.closing(sqlite3.connect(file.path)) as connection, connection:
         connection.execute("INSERT INTO signal_results (signal_id, entry_price, entry_timestamp, outcome) "

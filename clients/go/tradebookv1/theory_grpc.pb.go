@@ -47,10 +47,11 @@ type TheoryServiceClient interface {
 	// Lists records page by page.
 	// INVALID_ARGUMENT: filter, order_by, page_size or page_token is wrong.
 	ListTheoryRecords(ctx context.Context, in *ListTheoryRecordsRequest, opts ...grpc.CallOption) (*ListTheoryRecordsResponse, error)
-	// Marks every ungraded record of a signal as right or wrong, for signals
-	// that were judged without a trade. NOT_FOUND: the signal does not exist.
-	// FAILED_PRECONDITION: the signal has a trade, whose close grades it.
-	// INVALID_ARGUMENT: every wrong field is listed.
+	// Marks every ungraded record of a signal as right or wrong: for signals that
+	// were judged without a trade, and for records that came after the close of the
+	// trade or that it was told to leave. NOT_FOUND: the signal does not exist.
+	// FAILED_PRECONDITION: the signal's trade is open, broke even, or says otherwise:
+	// a win is right, a loss is wrong. INVALID_ARGUMENT: every wrong field is listed.
 	GradeTheories(ctx context.Context, in *GradeTheoriesRequest, opts ...grpc.CallOption) (*GradeTheoriesResponse, error)
 }
 
@@ -130,10 +131,11 @@ type TheoryServiceServer interface {
 	// Lists records page by page.
 	// INVALID_ARGUMENT: filter, order_by, page_size or page_token is wrong.
 	ListTheoryRecords(context.Context, *ListTheoryRecordsRequest) (*ListTheoryRecordsResponse, error)
-	// Marks every ungraded record of a signal as right or wrong, for signals
-	// that were judged without a trade. NOT_FOUND: the signal does not exist.
-	// FAILED_PRECONDITION: the signal has a trade, whose close grades it.
-	// INVALID_ARGUMENT: every wrong field is listed.
+	// Marks every ungraded record of a signal as right or wrong: for signals that
+	// were judged without a trade, and for records that came after the close of the
+	// trade or that it was told to leave. NOT_FOUND: the signal does not exist.
+	// FAILED_PRECONDITION: the signal's trade is open, broke even, or says otherwise:
+	// a win is right, a loss is wrong. INVALID_ARGUMENT: every wrong field is listed.
 	GradeTheories(context.Context, *GradeTheoriesRequest) (*GradeTheoriesResponse, error)
 	mustEmbedUnimplementedTheoryServiceServer()
 }
