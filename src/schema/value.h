@@ -4,6 +4,7 @@
 #ifndef TBK_SCHEMA_VALUE_H
 #define TBK_SCHEMA_VALUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,5 +29,8 @@ struct tbk_value {
         } text;
     };
 };
+
+/* Whether both are of one type and equal; NULL is the same as NULL. */
+bool tbk_value_same(struct tbk_value one, struct tbk_value other);
 
 #endif

@@ -36,7 +36,7 @@ static ProtobufCMessage **records_of(ProtobufCMessage *request, size_t *ret_coun
 
 /* "signal." of CreateSignalRequest.signal; NULL and a violation when the record
  * is missing. */
-static const char *record_prefix(struct tbk_call *call, ProtobufCMessage *request)
+static char *record_prefix(struct tbk_call *call, ProtobufCMessage *request)
 {
     const char *name = protobuf_c_message_descriptor_get_field(request->descriptor, RECORD)->name;
     if (record_of(request) == NULL) {
@@ -50,13 +50,15 @@ static void check_new_record(struct tbk_call *call, const struct tbk_table *tabl
                              const char *prefix, struct tbk_error *error)
 {
     tbk_validate_create(table, record, prefix, error);
-    tbk_rules_check(call->context->schema, table, record, TBK_RULES_ALL_COLUMNS, prefix, error);
+    tbk_rules_check(call->context->schema, table, record, TBK_RULES_ALL_COLUMNS, &(struct tbk_owner){0}, prefix,
+                    error);
 }
 
 enum tbk_status tbk_resource_check_create(struct tbk_call *call, const struct tbk_method *method,
                                           ProtobufCMessage *request)
 {
-    const char *prefix = record_prefix(call, request);
+    char *prefix = record_prefix(call, request);
+    call->prepared = prefix;
     if (prefix != NULL) {
         check_new_record(call, method->table, record_of(request), prefix, call->error);
     }
@@ -89,16 +91,20 @@ static enum tbk_status check_references(struct tbk_call *call, const struct tbk_
 
 /* Completes and inserts one checked record and sets its id in it. */
 static enum tbk_status insert_record(struct tbk_call *call, const struct tbk_table *table,
-                                     ProtobufCMessage *record, int64_t *ret_id)
+                                     ProtobufCMessage *record, const char *prefix, int64_t *ret_id)
 {
+    int side = 0;
     enum tbk_status status = check_references(call, table, record);
+    if (status == TBK_OK) {
+        status = tbk_rules_fit_new(call, table, record, prefix, &side);
+    }
     if (status != TBK_OK) {
         return status;
     }
     if (!tbk_message_apply_defaults(table, record, call->now_us, call->arena)) {
         return out_of_memory(call);
     }
-    tbk_rules_derive(call->context->schema, table, record, TBK_RULES_ALL_COLUMNS, 0);
+    tbk_rules_derive(call->context->schema, table, record, TBK_RULES_ALL_COLUMNS, side);
     status = call->context->ops->insert(call->session, table, record, ret_id, call->error);
     if (status == TBK_OK && table->key->kind == TBK_COLUMN_INTEGER) {
         const struct tbk_value id = {.type = TBK_VALUE_INTEGER, .integer = *ret_id};
@@ -111,7 +117,7 @@ enum tbk_status tbk_resource_run_create(struct tbk_call *call, const struct tbk_
                                         ProtobufCMessage *request, ProtobufCMessage **ret_response)
 {
     int64_t id;
-    const enum tbk_status status = insert_record(call, method->table, record_of(request), &id);
+    const enum tbk_status status = insert_record(call, method->table, record_of(request), call->prepared, &id);
     if (status == TBK_OK) {
         *ret_response = record_of(request);
     }
@@ -159,14 +165,15 @@ enum tbk_status tbk_resource_check_batch_create(struct tbk_call *call, const str
  * whole batch. */
 static bool is_record_fault(enum tbk_status status)
 {
-    return status == TBK_ALREADY_EXISTS || status == TBK_NOT_FOUND || status == TBK_INVALID_ARGUMENT;
+    return status == TBK_ALREADY_EXISTS || status == TBK_NOT_FOUND || status == TBK_INVALID_ARGUMENT ||
+           status == TBK_FAILED_PRECONDITION;
 }
 
 static enum tbk_status insert_item(struct tbk_call *call, const struct tbk_table *table, ProtobufCMessage *record,
                                    Tradebook__V1__BatchItemResult *result)
 {
     int64_t id = 0;
-    const enum tbk_status status = insert_record(call, table, record, &id);
+    const enum tbk_status status = insert_record(call, table, record, "", &id);
     if (status == TBK_OK) {
         result->has_id = table->key->kind == TBK_COLUMN_INTEGER;
         result->id = id;
@@ -295,6 +302,46 @@ enum tbk_status tbk_resource_check_update(struct tbk_call *call, const struct tb
     return tbk_error_finish(call->error);
 }
 
+/* Those of these columns whose values differ. */
+static uint32_t changed_columns(const struct tbk_table *table, uint32_t columns, const ProtobufCMessage *stored,
+                                const ProtobufCMessage *changes)
+{
+    uint32_t changed = 0;
+    for (unsigned i = 0; i < table->column_count; i++) {
+        const struct tbk_column *column = &table->columns[i];
+        if ((columns & 1U << i) != 0 &&
+            !tbk_value_same(tbk_column_get(column, stored), tbk_column_get(column, changes))) {
+            changed |= 1U << i;
+        }
+    }
+    return changed;
+}
+
+/* Lays the new values over the stored record, if they go with the rest of it and with
+ * the trade that it belongs to. */
+static enum tbk_status lay_over(struct tbk_call *call, const struct tbk_table *table, ProtobufCMessage *record,
+                                const ProtobufCMessage *changes, uint32_t columns, const char *prefix,
+                                int *ret_side)
+{
+    const uint32_t changed = changed_columns(table, columns, record, changes);
+    struct tbk_owner owner;
+    enum tbk_status status = tbk_rules_find_owner(call, table, record, changed, &owner);
+    if (status == TBK_OK) {
+        status = tbk_rules_check_change(call, table, changes, changed, &owner);
+    }
+    if (status != TBK_OK) {
+        return status;
+    }
+    for (unsigned i = 0; i < table->column_count; i++) {
+        if ((columns & 1U << i) != 0) {
+            tbk_column_share(&table->columns[i], record, changes);
+        }
+    }
+    tbk_rules_check(call->context->schema, table, record, changed, &owner, prefix, call->error);
+    *ret_side = owner.side;
+    return tbk_error_finish(call->error);
+}
+
 /* Reads the record, lays the new values over it, checks them with what they belong to,
  * and writes what changed. */
 enum tbk_status tbk_resource_run_update(struct tbk_call *call, const struct tbk_method *method,
@@ -310,17 +357,8 @@ enum tbk_status tbk_resource_run_update(struct tbk_call *call, const struct tbk_
     if (status != TBK_OK) {
         return status;
     }
-    for (unsigned i = 0; i < table->column_count; i++) {
-        if ((columns & 1U << i) != 0) {
-            tbk_column_share(&table->columns[i], record, changes);
-        }
-    }
-    tbk_rules_check(call->context->schema, table, record, columns, record_prefix(call, request), call->error);
     int side = 0;
-    status = tbk_error_finish(call->error);
-    if (status == TBK_OK) {
-        status = tbk_rules_find_side(call, table, record, &side);
-    }
+    status = lay_over(call, table, record, changes, columns, record_prefix(call, request), &side);
     if (status != TBK_OK) {
         return status;
     }

@@ -2,19 +2,10 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "services/levels.h"
 #include "services/trade_result.h"
 #include "tradebook/v1/risk.pb-c.h"
-#include "tradebook/v1/signal.pb-c.h"
-
-static void violation(struct tbk_error *error, const char *prefix, const char *name, const char *text)
-{
-    char path[TBK_VIOLATION_FIELD_BYTES_MAX];
-    snprintf(path, sizeof path, "%s%s", prefix, name);
-    tbk_error_violation(error, path, "%s", text);
-}
 
 static bool has_any(const struct tbk_table *table, uint32_t columns, const char *const *names)
 {
@@ -22,85 +13,126 @@ static bool has_any(const struct tbk_table *table, uint32_t columns, const char 
 }
 
 static const char *const levels[] = {"direction", "entry_price", "tp_price", "sl_price", NULL};
+static const char *const target[] = {"entry_price", "tp_price", NULL};
 static const char *const risk[] = {"entry_price", "sl_price", NULL};
 static const char *const risk_and_target[] = {"entry_price", "sl_price", "tp_price", NULL};
 static const char *const risk_and_exit[] = {"entry_price", "sl_price", "exit_price", NULL};
 static const char *const times[] = {"entry_time", "exit_time", NULL};
 
-static void check_signal(const Tradebook__V1__Signal *signal, const char *prefix, struct tbk_error *error)
+static void report(const char *prefix, const char *name, const char *fault, struct tbk_error *error)
 {
-    double side;
-    if (signal->direction == TRADEBOOK__V1__DIRECTION__DIRECTION_LONG) {
-        side = 1;
-    } else if (signal->direction == TRADEBOOK__V1__DIRECTION__DIRECTION_SHORT) {
-        side = -1;
-    } else {
-        return;
-    }
-    const bool is_long = side > 0;
-    if (signal->has_entry_price && signal->has_tp_price && side * (signal->tp_price - signal->entry_price) <= 0) {
-        violation(error, prefix, "tp_price",
-                  is_long ? "must be above entry_price for a long" : "must be below entry_price for a short");
-    }
-    if (signal->has_entry_price && signal->has_sl_price && side * (signal->entry_price - signal->sl_price) <= 0) {
-        violation(error, prefix, "sl_price",
-                  is_long ? "must be below entry_price for a long" : "must be above entry_price for a short");
-    }
-    if (!signal->has_entry_price && signal->has_tp_price && signal->has_sl_price &&
-        side * (signal->tp_price - signal->sl_price) <= 0) {
-        violation(error, prefix, "tp_price",
-                  is_long ? "must be above sl_price for a long" : "must be below sl_price for a short");
+    if (fault != NULL) {
+        char path[TBK_VIOLATION_FIELD_BYTES_MAX];
+        snprintf(path, sizeof path, "%s%s", prefix, name);
+        tbk_error_violation(error, path, "%s", fault);
     }
 }
 
-static void check_snapshot(const struct tbk_table *table, const Tradebook__V1__RiskSnapshot *snapshot,
+static void check_levels(const struct tbk_levels *all, const char *prefix, struct tbk_error *error)
+{
+    report(prefix, "tp_price", tbk_levels_tp_fault(all), error);
+    report(prefix, "sl_price", tbk_levels_sl_fault(all), error);
+}
+
+static void check_signal(const Tradebook__V1__Signal *signal, const char *prefix, struct tbk_error *error)
+{
+    const struct tbk_levels all = TBK_LEVELS_OF(signal, tbk_trade_side(signal->direction));
+    if (all.side != 0) {
+        check_levels(&all, prefix, error);
+    }
+}
+
+/* The side is not known: the levels must fit either. */
+static void check_sideless(const struct tbk_table *table, const Tradebook__V1__RiskSnapshot *snapshot,
                            uint32_t columns, const char *prefix, struct tbk_error *error)
 {
     if (has_any(table, columns, risk) && snapshot->has_sl_price && snapshot->sl_price == snapshot->entry_price) {
-        violation(error, prefix, "sl_price", "must differ from entry_price");
+        report(prefix, "sl_price", "must differ from entry_price", error);
     } else if (has_any(table, columns, risk_and_target) && snapshot->has_tp_price && snapshot->has_sl_price &&
                (snapshot->tp_price - snapshot->entry_price) * (snapshot->entry_price - snapshot->sl_price) <= 0) {
-        violation(error, prefix, "tp_price", "must be on the other side of entry_price than sl_price");
+        report(prefix, "tp_price", "must be on the other side of entry_price than sl_price", error);
     }
-    if (!has_any(table, columns, times)) {
-        return;
+}
+
+/* Once there is a trade its stop may follow the price beyond the entry. */
+static void check_trailing(const struct tbk_table *table, const Tradebook__V1__RiskSnapshot *snapshot,
+                           uint32_t columns, int side, const char *prefix, struct tbk_error *error)
+{
+    struct tbk_levels all = TBK_LEVELS_OF(snapshot, side);
+    const char *fault = has_any(table, columns, target) ? tbk_levels_tp_fault(&all) : NULL;
+    all.has_entry_price = false;
+    if (fault == NULL && has_any(table, columns, risk_and_target)) {
+        fault = tbk_levels_tp_fault(&all);
     }
+    report(prefix, "tp_price", fault, error);
+    if (has_any(table, columns, risk) && snapshot->has_sl_price && snapshot->sl_price == snapshot->entry_price) {
+        report(prefix, "sl_price", "must differ from entry_price", error);
+    }
+}
+
+static void check_times(const struct tbk_table *table, const Tradebook__V1__RiskSnapshot *snapshot,
+                        const char *prefix, struct tbk_error *error)
+{
     const struct tbk_value entry = tbk_column_get(tbk_table_column(table, "entry_time", 10), &snapshot->base);
     const struct tbk_value exit = tbk_column_get(tbk_table_column(table, "exit_time", 9), &snapshot->base);
     if (exit.type == TBK_VALUE_TIMESTAMP && entry.type == TBK_VALUE_TIMESTAMP &&
         exit.timestamp_us < entry.timestamp_us) {
-        violation(error, prefix, "exit_time", "must not be before entry_time");
+        report(prefix, "exit_time", "must not be before entry_time", error);
+    }
+}
+
+static void check_snapshot(const struct tbk_table *table, const Tradebook__V1__RiskSnapshot *snapshot,
+                           uint32_t columns, const struct tbk_owner *owner, const char *prefix,
+                           struct tbk_error *error)
+{
+    if (owner->side == 0) {
+        check_sideless(table, snapshot, columns, prefix, error);
+    } else if (owner->trade != NULL) {
+        check_trailing(table, snapshot, columns, owner->side, prefix, error);
+    } else if (has_any(table, columns, risk_and_target)) {
+        const struct tbk_levels all = TBK_LEVELS_OF(snapshot, owner->side);
+        check_levels(&all, prefix, error);
+    }
+    if (has_any(table, columns, times)) {
+        check_times(table, snapshot, prefix, error);
     }
 }
 
 void tbk_rules_check(const struct tbk_schema *schema, const struct tbk_table *table,
-                     const ProtobufCMessage *message, uint32_t columns, const char *prefix,
-                     struct tbk_error *error)
+                     const ProtobufCMessage *message, uint32_t columns, const struct tbk_owner *owner,
+                     const char *prefix, struct tbk_error *error)
 {
     if (table == &schema->tables[TBK_SIGNALS] && has_any(table, columns, levels)) {
         check_signal((const Tradebook__V1__Signal *)message, prefix, error);
     } else if (table == &schema->tables[TBK_RISK_BOOK_SNAPSHOTS]) {
-        check_snapshot(table, (const Tradebook__V1__RiskSnapshot *)message, columns, prefix, error);
+        check_snapshot(table, (const Tradebook__V1__RiskSnapshot *)message, columns, owner, prefix, error);
     }
+}
+
+/* Absent unless it is a finite number. The sum turns -0.0 into the 0.0 that is stored. */
+static void set_ratio(double ratio, protobuf_c_boolean *ret_has, double *ret_ratio)
+{
+    *ret_has = isfinite(ratio);
+    *ret_ratio = *ret_has ? ratio + 0.0 : 0;
 }
 
 /* |tp - entry| / |entry - sl| */
 static void derive_expected(Tradebook__V1__RiskSnapshot *snapshot)
 {
+    const bool known = snapshot->has_sl_price && snapshot->has_tp_price;
+    const double reward = fabs(snapshot->tp_price - snapshot->entry_price);
     const double distance = fabs(snapshot->entry_price - snapshot->sl_price);
-    snapshot->has_rr_expected = snapshot->has_sl_price && distance != 0 && snapshot->has_tp_price;
-    snapshot->rr_expected =
-        snapshot->has_rr_expected ? fabs(snapshot->tp_price - snapshot->entry_price) / distance : 0;
+    set_ratio(known ? reward / distance : NAN, &snapshot->has_rr_expected, &snapshot->rr_expected);
 }
 
 /* side * (exit - entry) / |entry - sl| */
 static void derive_realized(Tradebook__V1__RiskSnapshot *snapshot, int side)
 {
+    const bool known = snapshot->has_sl_price && snapshot->has_exit_price;
     const double distance = snapshot->entry_price - snapshot->sl_price;
     const double sign = side != 0 ? side : copysign(1, distance);
-    snapshot->has_r_realized = snapshot->has_sl_price && distance != 0 && snapshot->has_exit_price;
-    snapshot->r_realized =
-        snapshot->has_r_realized ? sign * (snapshot->exit_price - snapshot->entry_price) / fabs(distance) : 0;
+    const double move = sign * (snapshot->exit_price - snapshot->entry_price);
+    set_ratio(known ? move / fabs(distance) : NAN, &snapshot->has_r_realized, &snapshot->r_realized);
 }
 
 uint32_t tbk_rules_derive(const struct tbk_schema *schema, const struct tbk_table *table,
@@ -121,41 +153,4 @@ uint32_t tbk_rules_derive(const struct tbk_schema *schema, const struct tbk_tabl
         written |= tbk_table_column_bits(table, realized);
     }
     return written;
-}
-
-/* The id that a key is; 0: it is none. */
-static int64_t id_of(const char *key)
-{
-    char written[24];
-    const long long id = strtoll(key, NULL, 10);
-    snprintf(written, sizeof written, "%lld", id);
-    return id > 0 && strcmp(written, key) == 0 ? id : 0;
-}
-
-enum tbk_status tbk_rules_find_side(struct tbk_call *call, const struct tbk_table *table,
-                                    const ProtobufCMessage *message, int *ret_side)
-{
-    const struct tbk_schema *schema = call->context->schema;
-    const struct tbk_table *signals = &schema->tables[TBK_SIGNALS];
-    const Tradebook__V1__RiskSnapshot *snapshot = (const Tradebook__V1__RiskSnapshot *)message;
-    const bool is_snapshot = table == &schema->tables[TBK_RISK_BOOK_SNAPSHOTS];
-    const struct tbk_value id = {.type = TBK_VALUE_INTEGER,
-                                 .integer = is_snapshot ? id_of(snapshot->signal_id) : 0};
-    *ret_side = 0;
-    if (id.integer == 0) {
-        return TBK_OK;
-    }
-    ProtobufCMessage *row = NULL;
-    const enum tbk_status status =
-        call->context->ops->get(call->session, signals, signals->key, id, call->arena, &row, call->error);
-    if (status == TBK_NOT_FOUND) {
-        tbk_error_init(call->error);
-        return TBK_OK;
-    }
-    const Tradebook__V1__Signal *signal = (const Tradebook__V1__Signal *)row;
-    if (status == TBK_OK && signal->symbol != NULL && snapshot->pair != NULL &&
-        strcmp(signal->symbol, snapshot->pair) == 0) {
-        *ret_side = tbk_trade_side(signal->direction);
-    }
-    return status;
 }

@@ -17,6 +17,7 @@ tbk_layer(services
     services/events.c
     services/find.c
     services/health.c
+    services/levels.c
     services/methods.c
     services/model_history.c
     services/models.c
@@ -27,6 +28,7 @@ tbk_layer(services
     services/resource_read.c
     services/resource_write.c
     services/rules.c
+    services/rules_trade.c
     services/status_details.c
     services/theories.c
     services/trade_batch.c

@@ -1,11 +1,11 @@
 /* CloseTrade. */
 #include <math.h>
-#include <string.h>
 
 #include "base/timestamp.h"
 #include "schema/timestamp_message.h"
 #include "services/handlers.h"
 #include "services/pattern_outcome.h"
+#include "services/rules.h"
 #include "services/trade.h"
 
 static const struct tbk_table *table_of(const struct tbk_call *call, enum tbk_table_id id)
@@ -128,21 +128,6 @@ static bool is_win(const struct tbk_closing *closing)
     return closing->computed.outcome == TRADEBOOK__V1__OUTCOME__OUTCOME_WIN;
 }
 
-static bool is_decided(const struct tbk_closing *closing)
-{
-    return is_win(closing) || closing->computed.outcome == TRADEBOOK__V1__OUTCOME__OUTCOME_LOSS;
-}
-
-static Tradebook__V1__Result result_of(const struct tbk_closing *closing)
-{
-    return is_win(closing) ? TRADEBOOK__V1__RESULT__RESULT_WIN : TRADEBOOK__V1__RESULT__RESULT_LOSS;
-}
-
-static bool reached_a_limit(const char *exit_reason)
-{
-    return strcmp(exit_reason, "tp_hit") == 0 || strcmp(exit_reason, "sl_hit") == 0;
-}
-
 #define TAKE_IF_GIVEN(to, from, field)                                                                            \
     do {                                                                                                          \
         if ((from)->has_##field) {                                                                                \
@@ -150,6 +135,27 @@ static bool reached_a_limit(const char *exit_reason)
             (to)->field = (from)->field;                                                                          \
         }                                                                                                         \
     } while (0)
+
+/* The entry of a snapshot that was written after the opening, or changed by another
+ * program, is that of the trade; returns the columns that this changes. The exit is
+ * there already. */
+static uint32_t correct_entry(struct tbk_call *call, const struct tbk_closing *closing)
+{
+    static const char *const names[] = {"entry_time", "entry_price", NULL};
+    const struct tbk_table *table = table_of(call, TBK_RISK_BOOK_SNAPSHOTS);
+    const Tradebook__V1__SignalResult *result = closing->trade.result;
+    Tradebook__V1__RiskSnapshot *snapshot = closing->trade.snapshot;
+    const Google__Protobuf__Timestamp *entry_time = snapshot->entry_time;
+    if (entry_time != NULL && entry_time->seconds == result->entry_timestamp->seconds &&
+        entry_time->nanos == result->entry_timestamp->nanos && snapshot->entry_price == result->entry_price) {
+        return 0;
+    }
+    const uint32_t columns = tbk_table_column_bits(table, names);
+    snapshot->entry_time = result->entry_timestamp;
+    snapshot->has_entry_price = 1;
+    snapshot->entry_price = result->entry_price;
+    return columns | tbk_rules_derive(call->context->schema, table, &snapshot->base, columns, closing->trade.side);
+}
 
 static enum tbk_status update_snapshot(struct tbk_call *call, const struct tbk_closing *closing)
 {
@@ -159,20 +165,20 @@ static enum tbk_status update_snapshot(struct tbk_call *call, const struct tbk_c
     const struct tbk_table *table = table_of(call, TBK_RISK_BOOK_SNAPSHOTS);
     const Tradebook__V1__CloseTradeRequest *request = closing->request;
     Tradebook__V1__RiskSnapshot *snapshot = closing->trade.snapshot;
-    snapshot->has_result = is_decided(closing);
-    snapshot->result = result_of(closing);
+    snapshot->result = tbk_trade_outcome_result(closing->computed.outcome);
+    snapshot->has_result = snapshot->result != 0;
     snapshot->exit_time = closing->exit_time;
     snapshot->has_exit_price = 1;
     snapshot->exit_price = request->exit_price;
     snapshot->has_r_realized = closing->computed.has_r_realized;
     snapshot->r_realized = closing->computed.r_realized;
-    snapshot->has_time_to_tp_sl_seconds = reached_a_limit(request->exit_reason);
+    snapshot->has_time_to_tp_sl_seconds = tbk_trade_reached_limit(request->exit_reason);
     snapshot->time_to_tp_sl_seconds = closing->computed.hold_duration_seconds;
     TAKE_IF_GIVEN(snapshot, request, slippage_bps);
     TAKE_IF_GIVEN(snapshot, request, spread_bps);
     TAKE_IF_GIVEN(snapshot, request, latency_ms);
-    return call->context->ops->update(call->session, table, tbk_table_column_bits(table, names), &snapshot->base,
-                                      call->error);
+    const uint32_t columns = tbk_table_column_bits(table, names) | correct_entry(call, closing);
+    return call->context->ops->update(call->session, table, columns, &snapshot->base, call->error);
 }
 
 static enum tbk_status update_result(struct tbk_call *call, const struct tbk_closing *closing)
@@ -204,8 +210,8 @@ static enum tbk_status update_signal(struct tbk_call *call, const struct tbk_clo
     static const char *const names[] = {"result", "exit_time", "exit_price", "pnl", NULL};
     const struct tbk_table *table = table_of(call, TBK_SIGNALS);
     Tradebook__V1__Signal *signal = closing->trade.signal;
-    signal->has_result = is_decided(closing);
-    signal->result = result_of(closing);
+    signal->result = tbk_trade_outcome_result(closing->computed.outcome);
+    signal->has_result = signal->result != 0;
     signal->exit_time = closing->exit_time;
     signal->has_exit_price = signal->has_pnl = 1;
     signal->exit_price = closing->request->exit_price;
@@ -218,7 +224,8 @@ static enum tbk_status judge(struct tbk_call *call, const struct tbk_closing *cl
 {
     const Tradebook__V1__CloseTradeRequest *request = closing->request;
     enum tbk_status status = TBK_OK;
-    if (is_decided(closing) && (!request->has_grade_theories || request->grade_theories)) {
+    if (tbk_trade_outcome_result(closing->computed.outcome) != 0 &&
+        (!request->has_grade_theories || request->grade_theories)) {
         int64_t graded;
         status = call->context->ops->theories_grade(call->session, closing->trade.signal->id, is_win(closing),
                                                     &graded, call->error);

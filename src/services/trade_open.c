@@ -4,6 +4,7 @@
 
 #include "schema/timestamp_message.h"
 #include "services/handlers.h"
+#include "services/levels.h"
 #include "services/rules.h"
 #include "services/trade.h"
 
@@ -52,9 +53,52 @@ static enum tbk_status take_price(struct tbk_call *call, const Tradebook__V1__Op
                             "times the entry price must be a number that can be "
                             "stored, is %g",
                             value);
-        return tbk_error_finish(call->error);
+    } else if (!isfinite(opening->terms.open_fees_usd / value * 100)) {
+        tbk_trade_violation(call->error, prefix, "fees_usd",
+                            "must be a number of percent of the entry price times the quantity, which is %g",
+                            value);
     }
-    return TBK_OK;
+    return tbk_error_finish(call->error);
+}
+
+/* Completes the client's snapshot. */
+static void take_levels(const Tradebook__V1__Signal *signal, Tradebook__V1__RiskSnapshot *snapshot)
+{
+    if (!snapshot->has_tp_price) {
+        snapshot->has_tp_price = signal->has_tp_price;
+        snapshot->tp_price = signal->tp_price;
+    }
+    if (!snapshot->has_sl_price) {
+        snapshot->has_sl_price = signal->has_sl_price;
+        snapshot->sl_price = signal->sl_price;
+    }
+}
+
+/* Whether the levels of the client's snapshot fit the side, by themselves and together
+ * with those of the signal. is_filled: the price is one that was paid, and may have
+ * slipped past a level. */
+static enum tbk_status check_levels(struct tbk_call *call, const struct opening *opening, bool is_filled)
+{
+    Tradebook__V1__RiskSnapshot *snapshot = opening->trade.snapshot;
+    const struct tbk_levels own = TBK_LEVELS_OF(snapshot, opening->trade.side);
+    const char *tp_fault = tbk_levels_tp_fault(&own);
+    const char *sl_fault = tbk_levels_sl_fault(&own);
+    take_levels(opening->trade.signal, snapshot);
+    struct tbk_levels joined = TBK_LEVELS_OF(snapshot, opening->trade.side);
+    joined.has_entry_price = !is_filled;
+    joined.entry_price = opening->entry_price;
+    if (tp_fault == NULL && sl_fault == NULL) {
+        tp_fault = tbk_levels_tp_fault(&joined);
+        sl_fault = tbk_levels_sl_fault(&joined);
+    }
+    if (tp_fault == NULL && sl_fault == NULL) {
+        return TBK_OK;
+    }
+    return tbk_error_set(call->error, TBK_FAILED_PRECONDITION,
+                         "The levels of the risk snapshot '%s' do not go with signal %s: %s %s. Correct them with "
+                         "UpdateRiskSnapshot.",
+                         snapshot->signal_id, snapshot->signal_id, tp_fault != NULL ? "tp_price" : "sl_price",
+                         tp_fault != NULL ? tp_fault : sl_fault);
 }
 
 /* Whether the trade has a risk snapshot, new or the client's. */
@@ -88,6 +132,9 @@ static enum tbk_status prepare(struct tbk_call *call, const Tradebook__V1__OpenT
         .publish = publish,
     };
     status = take_price(call, request, prefix, opening);
+    if (status == TBK_OK && opening->trade.snapshot != NULL) {
+        status = check_levels(call, opening, request->has_entry_price != 0);
+    }
     if (status != TBK_OK) {
         return status;
     }
@@ -129,14 +176,7 @@ static void fill_snapshot(const struct opening *opening, Tradebook__V1__RiskSnap
     snapshot->entry_time = opening->entry_time;
     snapshot->entry_price = opening->entry_price;
     snapshot->mode = (Tradebook__V1__Mode)opening->terms.mode;
-    if (!snapshot->has_tp_price) {
-        snapshot->has_tp_price = signal->has_tp_price;
-        snapshot->tp_price = signal->tp_price;
-    }
-    if (!snapshot->has_sl_price) {
-        snapshot->has_sl_price = signal->has_sl_price;
-        snapshot->sl_price = signal->sl_price;
-    }
+    take_levels(signal, snapshot);
     snapshot->has_result = snapshot->has_exit_price = snapshot->has_time_to_tp_sl_seconds = 0;
     snapshot->exit_time = NULL;
 }

@@ -1,6 +1,7 @@
 #include "services/trade_result.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { US_PER_SECOND = 1000000, SECONDS_PER_MINUTE = 60 };
 
@@ -13,11 +14,17 @@ static Tradebook__V1__Outcome outcome_of(double pnl_percent, double band_percent
                                        : TRADEBOOK__V1__OUTCOME__OUTCOME_BREAKEVEN;
 }
 
+/* Turns -0.0 into the 0.0 that is stored. */
+static double plain(double number)
+{
+    return number + 0.0;
+}
+
 bool tbk_trade_result_compute(const struct tbk_closed_trade *trade, struct tbk_trade_result *ret_result)
 {
     const double move = trade->side * (trade->exit_price - trade->entry_price);
-    const double pnl_usd = move * trade->quantity - trade->fees_usd;
-    const double pnl_percent = pnl_usd / (trade->entry_price * trade->quantity) * 100;
+    const double pnl_usd = plain(move * trade->quantity - trade->fees_usd);
+    const double pnl_percent = plain(pnl_usd / (trade->entry_price * trade->quantity) * 100);
     if (!isfinite(pnl_usd) || !isfinite(pnl_percent)) {
         return false;
     }
@@ -30,9 +37,26 @@ bool tbk_trade_result_compute(const struct tbk_closed_trade *trade, struct tbk_t
         .hold_duration_minutes = seconds / SECONDS_PER_MINUTE,
         .hold_duration_seconds = seconds,
         .has_r_realized = isfinite(r_realized),
-        .r_realized = isfinite(r_realized) ? r_realized : 0,
+        .r_realized = isfinite(r_realized) ? plain(r_realized) : 0,
     };
     return true;
+}
+
+Tradebook__V1__Result tbk_trade_outcome_result(Tradebook__V1__Outcome outcome)
+{
+    switch (outcome) {
+    case TRADEBOOK__V1__OUTCOME__OUTCOME_WIN:
+        return TRADEBOOK__V1__RESULT__RESULT_WIN;
+    case TRADEBOOK__V1__OUTCOME__OUTCOME_LOSS:
+        return TRADEBOOK__V1__RESULT__RESULT_LOSS;
+    default:
+        return TRADEBOOK__V1__RESULT__RESULT_UNSPECIFIED;
+    }
+}
+
+bool tbk_trade_reached_limit(const char *exit_reason)
+{
+    return strcmp(exit_reason, "tp_hit") == 0 || strcmp(exit_reason, "sl_hit") == 0;
 }
 
 int tbk_trade_side(Tradebook__V1__Direction direction)

@@ -31,7 +31,7 @@ struct tbk_trade_result {
     Tradebook__V1__Outcome outcome; /* WIN above the band, LOSS below its negative, else BREAKEVEN */
     int64_t hold_duration_minutes;  /* whole minutes */
     int64_t hold_duration_seconds;  /* whole seconds */
-    bool has_r_realized;            /* false without a stop-loss, or with one at the entry */
+    bool has_r_realized;            /* false without a stop-loss, or with one too near the entry */
     double r_realized;              /* side * (exit - entry) / |entry - sl| */
 };
 
@@ -41,5 +41,12 @@ bool tbk_trade_result_compute(const struct tbk_closed_trade *trade, struct tbk_t
 
 /* +1 for a long, -1 for a short, 0 for what is not traded. */
 int tbk_trade_side(Tradebook__V1__Direction direction);
+
+/* What a signal and its snapshot say of this outcome; UNSPECIFIED: nothing, as of an
+ * open trade or a breakeven. */
+Tradebook__V1__Result tbk_trade_outcome_result(Tradebook__V1__Outcome outcome);
+
+/* Whether a trade was closed by its take-profit or stop-loss. */
+bool tbk_trade_reached_limit(const char *exit_reason);
 
 #endif

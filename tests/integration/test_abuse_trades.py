@@ -141,6 +141,22 @@ def test_open_of_immeasurable_value_invalid_argument(client, file, signal, price
     assert violated(client, file, "TradeService.OpenTrade", message) == {"quantity"}
 
 
+@pytest.mark.parametrize("price, quantity, fees", [(1e-150, 1e-150, 1e10), (1.0, 1.0, 1.79e308)])
+def test_open_with_immeasurable_fees_invalid_argument(client, file, signal, price, quantity, fees):
+    """They would be no finite percentage, whatever the exit."""
+    given = {"entry_price": price, "quantity": quantity, "fees_usd": fees}
+    message = book.request_of("TradeService.OpenTrade", signal_id=signal.id, **given)
+    assert violated(client, file, "TradeService.OpenTrade", message) == {"fees_usd"}
+    message = record(signal.id, open=given)
+    assert violated(client, file, "TradeService.RecordTrade", message) == {"open.fees_usd"}
+
+
+def test_largest_fees_that_open_are_closed(client, signal):
+    client.ok("TradeService.OpenTrade", signal_id=signal.id, entry_price=1.0, fees_usd=1.79e306)
+    closed = client.ok("TradeService.CloseTrade", signal_id=signal.id, exit_price=1.0, exit_reason="manual")
+    assert closed.pnl_percent == pytest.approx(-1.79e308)
+
+
 def test_close_with_infinite_profit_invalid_argument(client, file, signal):
     client.ok("TradeService.OpenTrade", signal_id=signal.id, entry_price=1.0, quantity=1e300)
     message = book.request_of("TradeService.CloseTrade", signal_id=signal.id, exit_price=1e300, exit_reason="manual")

@@ -28,7 +28,8 @@ const (
 
 // Expected and realised risk of one trade. OpenTrade and CloseTrade write it
 // for signals with a stop-loss; bots that trade by other means may write their
-// own under a key of their choice.
+// own under a key of their choice. The snapshot under the id of a traded signal
+// belongs to the trade: result, exit_time and exit_price are what that says.
 type RiskSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Key: the id of the signal as text, or any other key. 1 to 64 characters.
@@ -41,12 +42,14 @@ type RiskSnapshot struct {
 	EntryTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=entry_time,json=entryTime" json:"entry_time,omitempty"`
 	// Price at which it was opened, positive.
 	EntryPrice *float64 `protobuf:"fixed64,5,opt,name=entry_price,json=entryPrice" json:"entry_price,omitempty"`
-	// Take-profit price, positive, on the other side of the entry than sl_price.
+	// Take-profit price, positive, on the other side of the entry than sl_price;
+	// above the entry if the signal is a long, below it if it is a short.
 	TpPrice *float64 `protobuf:"fixed64,6,opt,name=tp_price,json=tpPrice" json:"tp_price,omitempty"`
-	// Stop-loss price, positive. Below the entry: a long; above it: a short.
+	// Stop-loss price, positive. Below the entry: a long; above it: a short. Once the
+	// signal is traded it may follow the price beyond the entry, up to tp_price.
 	SlPrice *float64 `protobuf:"fixed64,7,opt,name=sl_price,json=slPrice" json:"sl_price,omitempty"`
 	// Expected reward to risk: |tp - entry| / |entry - sl|. Computed by the
-	// server; absent without tp_price and sl_price.
+	// server; absent without tp_price and sl_price, or if it is no finite number.
 	RrExpected *float64 `protobuf:"fixed64,8,opt,name=rr_expected,json=rrExpected" json:"rr_expected,omitempty"`
 	// WIN or LOSS; absent while open and for a breakeven.
 	Result *Result `protobuf:"varint,9,opt,name=result,enum=tradebook.v1.Result" json:"result,omitempty"`
@@ -56,7 +59,8 @@ type RiskSnapshot struct {
 	ExitPrice *float64 `protobuf:"fixed64,11,opt,name=exit_price,json=exitPrice" json:"exit_price,omitempty"`
 	// Realised R-multiple: side * (exit - entry) / |entry - sl|, side being +1 for
 	// a long and -1 for a short (Van K. Tharp, Trade Your Way to Financial
-	// Freedom). Computed by the server; absent without exit_price and sl_price.
+	// Freedom). Computed by the server; absent without exit_price and sl_price, or
+	// if it is no finite number.
 	RRealized *float64 `protobuf:"fixed64,12,opt,name=r_realized,json=rRealized" json:"r_realized,omitempty"`
 	// Seconds from entry to the take-profit or stop-loss, not negative.
 	TimeToTpSlSeconds *int64 `protobuf:"varint,13,opt,name=time_to_tp_sl_seconds,json=timeToTpSlSeconds" json:"time_to_tp_sl_seconds,omitempty"`

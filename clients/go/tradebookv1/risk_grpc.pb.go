@@ -35,8 +35,11 @@ const (
 //
 // Risk snapshots: create, read, list, complete.
 type RiskServiceClient interface {
-	// Records one snapshot. ALREADY_EXISTS: its signal_id is known.
-	// INVALID_ARGUMENT: every wrong field is listed.
+	// Records one snapshot. Under the id of a traded signal entry_time and, once it
+	// is closed, result, exit_time, exit_price and time_to_tp_sl_seconds are taken
+	// from the trade. ALREADY_EXISTS: its signal_id is known.
+	// INVALID_ARGUMENT: every wrong field is listed. FAILED_PRECONDITION: the trade
+	// of the signal is of another pair or was opened at another price.
 	CreateRiskSnapshot(ctx context.Context, in *CreateRiskSnapshotRequest, opts ...grpc.CallOption) (*RiskSnapshot, error)
 	// Records up to 1,000 snapshots in one transaction. Each is accepted or
 	// refused by itself. INVALID_ARGUMENT: no snapshot or too many.
@@ -47,7 +50,10 @@ type RiskServiceClient interface {
 	// INVALID_ARGUMENT: filter, order_by, page_size or page_token is wrong.
 	ListRiskSnapshots(ctx context.Context, in *ListRiskSnapshotsRequest, opts ...grpc.CallOption) (*ListRiskSnapshotsResponse, error)
 	// Changes the named fields of one snapshot; rr_expected and r_realized follow.
-	// NOT_FOUND: there is none under this key.
+	// NOT_FOUND: there is none under this key. INVALID_ARGUMENT: a value is wrong, or
+	// the mask names a field that cannot be changed. FAILED_PRECONDITION: the signal
+	// is traded, and result, exit_time or exit_price would change to something else
+	// than the trade says.
 	UpdateRiskSnapshot(ctx context.Context, in *UpdateRiskSnapshotRequest, opts ...grpc.CallOption) (*RiskSnapshot, error)
 }
 
@@ -115,8 +121,11 @@ func (c *riskServiceClient) UpdateRiskSnapshot(ctx context.Context, in *UpdateRi
 //
 // Risk snapshots: create, read, list, complete.
 type RiskServiceServer interface {
-	// Records one snapshot. ALREADY_EXISTS: its signal_id is known.
-	// INVALID_ARGUMENT: every wrong field is listed.
+	// Records one snapshot. Under the id of a traded signal entry_time and, once it
+	// is closed, result, exit_time, exit_price and time_to_tp_sl_seconds are taken
+	// from the trade. ALREADY_EXISTS: its signal_id is known.
+	// INVALID_ARGUMENT: every wrong field is listed. FAILED_PRECONDITION: the trade
+	// of the signal is of another pair or was opened at another price.
 	CreateRiskSnapshot(context.Context, *CreateRiskSnapshotRequest) (*RiskSnapshot, error)
 	// Records up to 1,000 snapshots in one transaction. Each is accepted or
 	// refused by itself. INVALID_ARGUMENT: no snapshot or too many.
@@ -127,7 +136,10 @@ type RiskServiceServer interface {
 	// INVALID_ARGUMENT: filter, order_by, page_size or page_token is wrong.
 	ListRiskSnapshots(context.Context, *ListRiskSnapshotsRequest) (*ListRiskSnapshotsResponse, error)
 	// Changes the named fields of one snapshot; rr_expected and r_realized follow.
-	// NOT_FOUND: there is none under this key.
+	// NOT_FOUND: there is none under this key. INVALID_ARGUMENT: a value is wrong, or
+	// the mask names a field that cannot be changed. FAILED_PRECONDITION: the signal
+	// is traded, and result, exit_time or exit_price would change to something else
+	// than the trade says.
 	UpdateRiskSnapshot(context.Context, *UpdateRiskSnapshotRequest) (*RiskSnapshot, error)
 	mustEmbedUnimplementedRiskServiceServer()
 }

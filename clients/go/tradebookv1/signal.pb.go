@@ -64,7 +64,8 @@ type Signal struct {
 	// Price at which the trade was opened. Set by OpenTrade.
 	ExecutionPrice *float64 `protobuf:"fixed64,17,opt,name=execution_price,json=executionPrice" json:"execution_price,omitempty"`
 	// What became of it. A client may write PENDING or SKIPPED; WIN and LOSS are
-	// set by CloseTrade; a breakeven leaves it absent.
+	// set by CloseTrade; a breakeven leaves it absent. Once the signal is traded it
+	// is no longer the client's.
 	Result *Result `protobuf:"varint,18,opt,name=result,enum=tradebook.v1.Result" json:"result,omitempty"`
 	// When the trade was closed. Set by CloseTrade.
 	ExitTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=exit_time,json=exitTime" json:"exit_time,omitempty"`

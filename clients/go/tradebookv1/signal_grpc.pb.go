@@ -49,7 +49,8 @@ type SignalServiceClient interface {
 	ListSignals(ctx context.Context, in *ListSignalsRequest, opts ...grpc.CallOption) (*ListSignalsResponse, error)
 	// Changes the named fields of one signal and answers the signal as stored.
 	// NOT_FOUND: no signal has this id. INVALID_ARGUMENT: a value is wrong, or
-	// the mask names a field that cannot be changed.
+	// the mask names a field that cannot be changed. FAILED_PRECONDITION: the signal
+	// is traded and result would change.
 	UpdateSignal(ctx context.Context, in *UpdateSignalRequest, opts ...grpc.CallOption) (*Signal, error)
 }
 
@@ -132,7 +133,8 @@ type SignalServiceServer interface {
 	ListSignals(context.Context, *ListSignalsRequest) (*ListSignalsResponse, error)
 	// Changes the named fields of one signal and answers the signal as stored.
 	// NOT_FOUND: no signal has this id. INVALID_ARGUMENT: a value is wrong, or
-	// the mask names a field that cannot be changed.
+	// the mask names a field that cannot be changed. FAILED_PRECONDITION: the signal
+	// is traded and result would change.
 	UpdateSignal(context.Context, *UpdateSignalRequest) (*Signal, error)
 	mustEmbedUnimplementedSignalServiceServer()
 }

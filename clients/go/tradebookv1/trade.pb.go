@@ -192,7 +192,8 @@ type OpenTradeRequest struct {
 	// Units of the base currency, positive. Times the entry price it must be a
 	// number that a double can hold. Default: 1.
 	Quantity *float64 `protobuf:"fixed64,4,opt,name=quantity" json:"quantity,omitempty"`
-	// Fees of the opening in USD, not negative. Default: 0.
+	// Fees of the opening in USD, not negative. In percent of the entry price times
+	// the quantity they must be a number that a double can hold. Default: 0.
 	FeesUsd *float64 `protobuf:"fixed64,5,opt,name=fees_usd,json=feesUsd" json:"fees_usd,omitempty"`
 	// Paper or live. Default: DRYRUN.
 	Mode          *Mode `protobuf:"varint,6,opt,name=mode,enum=tradebook.v1.Mode" json:"mode,omitempty"`

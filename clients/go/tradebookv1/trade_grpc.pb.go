@@ -43,7 +43,8 @@ type TradeServiceClient interface {
 	// client knows (its levels, its expected slippage).
 	// INVALID_ARGUMENT: every wrong field is listed. NOT_FOUND: no such signal.
 	// FAILED_PRECONDITION: the signal is a hold, no entry price is known, or the
-	// risk snapshot under the signal's id is of another pair.
+	// risk snapshot under the signal's id is of another pair or has levels of the
+	// other side, by itself or with those that it takes from the signal.
 	// ALREADY_EXISTS: the signal has a trade; the message says in which state.
 	OpenTrade(ctx context.Context, in *OpenTradeRequest, opts ...grpc.CallOption) (*SignalResult, error)
 	// Closes the trade of a signal, computes its result, completes the signal and
@@ -52,8 +53,9 @@ type TradeServiceClient interface {
 	// without fees of opening.
 	// INVALID_ARGUMENT: a field is wrong, or the exit is before the entry; every
 	// reason is listed. NOT_FOUND: no such signal or pattern.
-	// FAILED_PRECONDITION: the trade is not open. The details of the error hold the
-	// stored SignalResult of one that is closed.
+	// FAILED_PRECONDITION: the trade is not open, the details of the error hold the
+	// stored SignalResult of one that is closed; or another program has written
+	// counts of a pattern that nothing can be added to.
 	CloseTrade(ctx context.Context, in *CloseTradeRequest, opts ...grpc.CallOption) (*SignalResult, error)
 	// Closes up to 1,000 trades in one transaction, in the order given. Each is
 	// closed or refused by itself; field paths of a refusal are relative to the
@@ -163,7 +165,8 @@ type TradeServiceServer interface {
 	// client knows (its levels, its expected slippage).
 	// INVALID_ARGUMENT: every wrong field is listed. NOT_FOUND: no such signal.
 	// FAILED_PRECONDITION: the signal is a hold, no entry price is known, or the
-	// risk snapshot under the signal's id is of another pair.
+	// risk snapshot under the signal's id is of another pair or has levels of the
+	// other side, by itself or with those that it takes from the signal.
 	// ALREADY_EXISTS: the signal has a trade; the message says in which state.
 	OpenTrade(context.Context, *OpenTradeRequest) (*SignalResult, error)
 	// Closes the trade of a signal, computes its result, completes the signal and
@@ -172,8 +175,9 @@ type TradeServiceServer interface {
 	// without fees of opening.
 	// INVALID_ARGUMENT: a field is wrong, or the exit is before the entry; every
 	// reason is listed. NOT_FOUND: no such signal or pattern.
-	// FAILED_PRECONDITION: the trade is not open. The details of the error hold the
-	// stored SignalResult of one that is closed.
+	// FAILED_PRECONDITION: the trade is not open, the details of the error hold the
+	// stored SignalResult of one that is closed; or another program has written
+	// counts of a pattern that nothing can be added to.
 	CloseTrade(context.Context, *CloseTradeRequest) (*SignalResult, error)
 	// Closes up to 1,000 trades in one transaction, in the order given. Each is
 	// closed or refused by itself; field paths of a refusal are relative to the
