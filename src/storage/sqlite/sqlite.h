@@ -64,7 +64,6 @@ enum tbk_event_statement {
     TBK_EVENT_STATEMENT_COUNT,
 };
 
-/* Statements about series, and how far their scans are. */
 /* Whether the trade of a row ("r", "NEW") is closed: its outcome is one of these words,
  * in any case. What is stored as BLOB is no word, as in the users' own SQL. A plus
  * before the row of a table, "+r", keeps SQLite 3.40 from looking the outcomes up in an
@@ -73,6 +72,7 @@ enum tbk_event_statement {
     "(" row ".outcome='win' COLLATE NOCASE OR " row ".outcome='loss' COLLATE NOCASE OR " row                      \
     ".outcome='breakeven' COLLATE NOCASE)"
 
+/* Statements about series, and how far their scans are. */
 struct tbk_series_statements {
     sqlite3_stmt *position;
     sqlite3_stmt *changes;
