@@ -32,7 +32,6 @@ char *tbk_config_lines_read(char *out, int out_bytes, void *argument)
         lines->too_long = true;
         return NULL;
     }
-    memcpy(out, begin, length);
-    memcpy(out + length, "\n", sizeof "\n");
+    snprintf(out, (size_t)out_bytes, "%.*s\n", (int)length, begin);
     return out;
 }
