@@ -6,8 +6,8 @@ connection is closed instead, has changed nothing, and its repetition with the s
 request id succeeds.
 
   start    one allocation fails, once or all from then on, from the start of the process;
-           a start that is refused leaves no file, an empty one or a whole one, and the
-           next start succeeds
+           a start that is refused leaves no file, an empty one or a whole one, by
+           which the next start succeeds
   serving  every Kth allocation fails while a day is served, whatever could not be
            answered being sent again, each such day beginning with another one, so that
            all together every allocation fails; or all from the Nth on for a while
@@ -20,8 +20,8 @@ them), nor those that the loader makes for new threads: nng 1.5.2 crashes or han
 when one of its threads cannot be started.
 
   memory.py --starts 40 --days 30    the first allocations, and a sample by --seed
-  memory.py --all                    every allocation; takes an hour. After a refused
-                                     start only one life in a hundred goes on
+  memory.py --all --jobs 2           every allocation; takes an hour. The start after a
+                                     refused one, and its day, in one life of a hundred
   memory.py --one LIFE               one life, as a violation names it
 """
 
