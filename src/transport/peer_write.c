@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@ enum {
     JOINED_BYTES_MAX = TBK_BUDGET_SMALL_BYTES, /* copied sooner than written twice; none of them is counted */
     UNREAD_FRAMES_MAX = 64,
     UNREAD_BYTES_MAX = 1 << 20,
+    SUBSCRIBERS_PER_TURN = 24, /* written to before other threads have their turn */
 };
 
 /* Peers whose frames this thread holds back; each holds a reference. */
@@ -264,15 +266,29 @@ void tbk_peer_offer(struct tbk_peer *peer, struct tbk_shared_frame *shared)
     pthread_mutex_unlock(&peer->lock);
 }
 
+/* Under no lock, and there is one. */
+static void write_next_held(void)
+{
+    struct tbk_peer *peer = held_peers;
+    held_peers = peer->writer.next_held;
+    pthread_mutex_lock(&peer->lock);
+    peer->writer.held = false;
+    write_queued(peer);
+    pthread_mutex_unlock(&peer->lock);
+    tbk_peer_release(peer);
+}
+
 void tbk_peers_write(void)
 {
-    while (held_peers != NULL) {
-        struct tbk_peer *peer = held_peers;
-        held_peers = peer->writer.next_held;
-        pthread_mutex_lock(&peer->lock);
-        peer->writer.held = false;
-        write_queued(peer);
-        pthread_mutex_unlock(&peer->lock);
-        tbk_peer_release(peer);
+    while (held_peers != NULL)
+        write_next_held();
+}
+
+void tbk_peers_write_published(void)
+{
+    for (unsigned written = 1; held_peers != NULL; written++) {
+        write_next_held();
+        if (written % SUBSCRIBERS_PER_TURN == 0)
+            sched_yield();
     }
 }

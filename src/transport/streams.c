@@ -219,7 +219,7 @@ void tbk_streams_publish(struct tbk_streams *streams, const uint8_t *payload, si
         tbk_shared_frame_release(frame);
     }
     if (!more)
-        tbk_peers_write();
+        tbk_peers_write_published();
 }
 
 void tbk_streams_stop(struct tbk_streams *streams)

@@ -30,7 +30,7 @@ CHECK = "/grpc.health.v1.Health/Check"
 GET_SET = "/tradebook.v1.AdminService/GetDescriptorSet"
 JUDGED_SECONDS = 3
 RATIO_MAX = 2
-MS_MAX = 5  # up to here a ratio says nothing
+MS_MAX = 1  # up to here a ratio says nothing
 
 # What an abuser does, in a process of its own, until it is ended. ---------------
 
